@@ -1,0 +1,62 @@
+"""Evaluation that cannot see the future: queries, ranks, metrics, significance, segments, audits, simulated
+A/B tests.
+
+Works on arrays. A model is anything that scores (`Scorer`); nothing here knows how it was made.
+"""
+
+from evaluators.ab import Experiment, simulate
+from evaluators.arrays import Csr
+from evaluators.audit import Audit, audit
+from evaluators.evaluation import Evaluation, evaluate
+from evaluators.metrics import (
+    METRICS,
+    MRR,
+    NDCG,
+    Answers,
+    Coverage,
+    HitRate,
+    Metric,
+    Precision,
+    QueryMetric,
+    Recall,
+    resolve,
+)  # fmt: skip
+from evaluators.queries import Queries, Seen, Split, split
+from evaluators.ranks import ranks, top
+from evaluators.scorer import Scorer, blocks
+from evaluators.segments import segments
+from evaluators.significance import Difference, Estimate, interval, paired
+
+__all__ = [
+    "METRICS",
+    "MRR",
+    "NDCG",
+    "Answers",
+    "Audit",
+    "Coverage",
+    "Csr",
+    "Difference",
+    "Estimate",
+    "Evaluation",
+    "Experiment",
+    "HitRate",
+    "Metric",
+    "Precision",
+    "Queries",
+    "QueryMetric",
+    "Recall",
+    "Scorer",
+    "Seen",
+    "Split",
+    "audit",
+    "blocks",
+    "evaluate",
+    "interval",
+    "paired",
+    "ranks",
+    "resolve",
+    "segments",
+    "simulate",
+    "split",
+    "top",
+]

@@ -1,0 +1,302 @@
+"""The command line. Results go to stdout, progress and messages to stderr; exit code 2 is wrong input, 1 failed work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.settings import RunSettings
+
+app = typer.Typer(
+    help="Train, tune, evaluate and register recommenders that forget the way people do.\n\n"
+    "Start with: lethe run configs/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(help="A configuration file, as in configs/.", show_default=False)]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a setting: --set search.trials=8 (again for more).", metavar="A.B=C"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout and nothing else.")]
+Which = Annotated[str, typer.Option("--model", help="A version number or alias of the registered model.")]
+
+
+def _load(config: Path, changes: list[str] | None) -> RunSettings:
+    from harness.settings import load
+
+    return load(config, changes)
+
+
+def _emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")
+    else:
+        show(result)
+
+
+@app.command()
+def prepare(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Read, validate and pack the event log of a configuration.
+
+    Example: lethe prepare configs/quickstart.yaml
+    """
+    from harness.workshop import Workshop
+
+    store = Workshop.open(_load(config, set_)).store
+    counts = store.counts
+    result = {
+        "events": counts.events,
+        "users": counts.users,
+        "items": counts.items,
+        "rejected": counts.rejected,
+        "reasons": counts.by_reason,
+        "duplicates": counts.duplicates,
+        "store": str(store.path),
+        "rejected_file": str(store.rejected_file),
+        "fingerprint": store.fingerprint,
+        "reused": store.reused,
+    }
+    from harness.tables import pairs
+
+    _emit(result, as_json, pairs)
+
+
+@app.command()
+def train(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Pretrain the model of a configuration on Ray Train, before the validation cut.
+
+    Example: lethe train configs/quickstart.yaml --set train.workers=2
+    """
+    from harness.tables import pairs
+    from harness.workshop import Workshop
+
+    workshop = Workshop.open(_load(config, set_))
+    fits = workshop.pretrain()
+    curves = {term.label: curve.to_dict() for term, curve in fits.entries() if curve}
+    terms = [term.label for term, _ in fits.entries()]
+    _emit({"fits": str(fits.folder), "terms": terms, "training": curves}, as_json, pairs)
+
+
+@app.command()
+def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Search the space of a configuration with Ray Tune, and the same under `none`.
+
+    Example: lethe search configs/quickstart.yaml --set search.trials=64
+    """
+    from harness.errors import ConfigurationError
+    from harness.story import search_story
+    from harness.tables import show_search
+    from harness.workshop import Workshop
+
+    settings = _load(config, set_)
+    if settings.search is None:
+        raise ConfigurationError("`lethe search` needs a block `search` with `trials` and `space`.")
+    workshop = Workshop.open(settings)
+    fits = workshop.pretrain([settings.model, settings.model.without_forgetting()])
+    found = workshop.search(fits)
+    control = workshop.search(fits, control=True)
+    best = found.settings(found.ranking[0])
+    result = search_story(workshop, found, control) | {"model": best.model_dump(mode="json", exclude_none=True)}
+    _emit(result, as_json, show_search)
+
+
+@app.command()
+def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Fine-tune the pretrained model of a configuration on the recent window, and say whether validation keeps it.
+
+    Example: lethe finetune configs/quickstart.yaml --set finetune.window_days=30
+    """
+    from harness.errors import ConfigurationError
+    from harness.tables import pairs
+    from harness.workshop import Workshop
+
+    settings = _load(config, set_)
+    workshop = Workshop.open(settings)
+    tuned = workshop.finetune(workshop.pretrain(), settings.model)
+    if tuned is None:
+        raise ConfigurationError("`lethe finetune` needs a block `finetune`, such as finetune: {window_days: 60}.")
+    result = {"kept": tuned.kept, "reason": tuned.reason, "epochs": tuned.epochs}
+    _emit(result | {settings.metric: tuned.difference.to_dict()}, as_json, pairs)
+
+
+@app.command()
+def evaluate(
+    config: Config,
+    stage: Annotated[str, typer.Option(help="val or test.")] = "test",
+    model: Annotated[str | None, typer.Option("--model", help="Evaluate this registered version or alias.")] = None,
+    set_: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Fit what a configuration describes, without a search, and evaluate it; or evaluate a registered version.
+
+    Example: lethe evaluate configs/quickstart.yaml --stage val --json
+    """
+    from harness.evaluating import evaluate_configuration
+    from harness.tables import show_evaluation
+
+    _emit(evaluate_configuration(_load(config, set_), stage, model), as_json, show_evaluation)
+
+
+@app.command()
+def compare(
+    config: Config,
+    others: Annotated[list[str], typer.Argument(help="Configurations, versions or aliases to compare with.")],
+    set_: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the model of a configuration with others on the same test queries, paired.
+
+    Example: lethe compare configs/quickstart.yaml champion configs/no-forgetting.yaml
+    """
+    from harness.evaluating import compare_models
+    from harness.tables import show_comparison
+
+    _emit(compare_models(_load(config, set_), others), as_json, show_comparison)
+
+
+@app.command()
+def recommend(
+    config: Config,
+    user: Annotated[str, typer.Option(help="A user id of the log.")],
+    at: Annotated[str | None, typer.Option(help="The moment, ISO 8601 or unix seconds; by default now.")] = None,
+    k: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
+    model: Which = "champion",
+    explain: Annotated[bool, typer.Option("--explain", help="Show what holds each item up.")] = False,
+    set_: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Recommend items to a user of the log at a moment.
+
+    Example: lethe recommend configs/quickstart.yaml --user 17850 --at 2011-12-01 --explain
+    """
+    from harness.recommend import recommend_to
+    from harness.tables import show_recommendation
+
+    result = recommend_to(_load(config, set_), user, at, k, model, explain)
+    _emit(result, as_json, show_recommendation)
+
+
+@app.command()
+def promote(
+    config: Config,
+    version: Annotated[str, typer.Argument(help="A version number or alias.")] = "candidate",
+    set_: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Let the gate decide whether a registered version becomes champion.
+
+    Example: lethe promote configs/quickstart.yaml candidate
+    """
+    from harness.evaluating import promote_version
+    from harness.tables import show_decision
+
+    _emit(promote_version(_load(config, set_), version), as_json, show_decision)
+
+
+@app.command()
+def rollback(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Make the champion before the present one champion again.
+
+    Example: lethe rollback configs/quickstart.yaml
+    """
+    from harness.evaluating import registry_of
+    from harness.tables import pairs
+
+    was, now = registry_of(_load(config, set_)).rollback()
+    _emit({"name": now.name, "was": was.version, "champion": now.version}, as_json, pairs)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="A registered model or a configuration; all if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List registered models and their versions, newest first.
+
+    Example: lethe models online-retail
+    """
+    from harness.evaluating import list_models
+    from harness.tables import show_models
+
+    _emit(list_models(name), as_json, show_models)
+
+
+@app.command()
+def report(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Write the report of a run that is done once more, and say where it is.
+
+    Example: lethe report configs/quickstart.yaml
+    """
+    from harness.pipeline import write_report
+    from harness.tables import pairs
+
+    _emit({"report": str(write_report(_load(config, set_)))}, as_json, pairs)
+
+
+@app.command()
+def run(
+    config: Config,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do a run that is done again, from the start.")] = False,
+    set_: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """The main job: prepare, pretrain, search, fine-tune, evaluate, simulate the A/B test, register, report.
+
+    A run that was interrupted goes on where it was.
+
+    Example: lethe run configs/quickstart.yaml
+    """
+    from harness import pipeline
+    from harness.tables import show_run
+
+    _emit(pipeline.run(_load(config, set_), config, fresh=fresh), as_json, show_run)
+
+
+@app.command()
+def doctor(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+    """Look at what a configuration needs (Python, packages, data, disk, Ray, MLflow) and say what to mend.
+
+    Example: lethe doctor configs/quickstart.yaml
+    """
+    from harness.doctor import examine
+    from harness.errors import IncompleteError
+    from harness.tables import show_checks
+
+    result = examine(_load(config, set_))
+    _emit(result, as_json, show_checks)
+    if not result["well"]:
+        raise IncompleteError("something is to be mended, see above.")
+
+
+def main() -> None:
+    """Run the command line and turn errors that a person can mend into one line and an exit code."""
+    # Ray 2.60 warns of its own defaults at import; nobody who runs Lethe can act on that.
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    from harness.data.errors import DataError
+    from harness.errors import ConfigurationError, IncompleteError
+
+    try:
+        app()
+    except (ConfigurationError, DataError) as error:
+        sys.stderr.write(f"lethe: {error}\n")
+        sys.exit(2)
+    except IncompleteError as error:
+        sys.stderr.write(f"lethe: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        sys.stderr.write(f"lethe: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,22 @@
+"""Event logs: read, validated, packed by user, found again by content.
+
+`prepare(settings)` does all of it and returns a `Store`; `open_store(path)` opens one that is there;
+`summarise(store)` describes it for the report.
+"""
+
+from harness.data.errors import DataError
+from harness.data.pack import prepare
+from harness.data.settings import ColumnSettings, DataSettings
+from harness.data.store import Counts, Store, open_store
+from harness.data.summary import summarise
+
+__all__ = [
+    "ColumnSettings",
+    "Counts",
+    "DataError",
+    "DataSettings",
+    "Store",
+    "open_store",
+    "prepare",
+    "summarise",
+]

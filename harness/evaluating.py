@@ -1,0 +1,136 @@
+"""Commands that judge: evaluate a configuration or a version, compare several, promote one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import evaluators
+from evaluators import Evaluation
+from harness.errors import ConfigurationError
+from harness.gate import decide
+from harness.package import Package
+from harness.registry import CHAMPION, Registry, names
+from harness.settings import RunSettings, load
+from harness.stage import ForeignScorer, Stage
+from harness.workshop import Workshop
+from trainers.model import Model
+
+
+def evaluate_configuration(settings: RunSettings, stage: str, which: str | None) -> dict[str, Any]:
+    """The JSON of `lethe evaluate`: of the model that the configuration describes, or of a registered version."""
+    if stage not in ("val", "test"):
+        raise ConfigurationError(f"`--stage` must be val or test, but got {stage!r}.")
+    workshop = Workshop.open(settings)
+    asked = workshop.test if stage == "test" else workshop.val
+    model: Model | ForeignScorer
+    if which is None:
+        model = workshop.described("test" if stage == "test" else "val")
+    else:
+        model = foreign(asked, _package(registry_of(settings), which, asked))
+    evaluation = asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
+    return asked.report(evaluation, settings.evaluate.level)
+
+
+def compare_models(settings: RunSettings, others: list[str]) -> dict[str, Any]:
+    """The model of the configuration against others, paired on the same test queries.
+
+    Each of the others is a configuration file on the same data, or a version or alias of the registered model.
+    """
+    workshop = Workshop.open(settings)
+    stage = workshop.test
+    metrics, ks = settings.evaluate.metrics, settings.evaluate.k
+    first = stage.evaluate(workshop.described("test"), metrics, ks)
+    level = settings.evaluate.level
+    entries = []
+    for other in others:
+        second = stage.evaluate(_other(settings, stage, other), metrics, ks)
+        entries.append({"against": other, **_paired(first, second, stage, level)})
+    return {"metrics": first.summary(level), "queries": len(stage.queries), "comparisons": entries}
+
+
+def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
+    """Let the gate decide anew, on the configuration's test queries; `none` is not searched again for that."""
+    registry = registry_of(settings)
+    assert settings.registry is not None
+    version = registry.find(which)
+    champion = registry.aliased(CHAMPION)
+    if champion is None:
+        raise ConfigurationError(
+            f"`{registry.name}` has no champion to compare with; `lethe run` compares a first model with `none`."
+        )
+    if champion.version == version.version:
+        raise ConfigurationError(f"version {version.version} of `{registry.name}` is the champion already.")
+    workshop = Workshop.open(settings)
+    stage = workshop.test
+    metric = settings.gate_metric
+    metrics = (metric, f"coverage@{settings.evaluate.k[0]}")
+    mine, live = _package(registry, str(version.version), stage), registry.package(champion)
+    decision = decide(
+        settings.registry.gate,
+        metric,
+        stage.evaluate(foreign(stage, mine), metrics, ()),
+        stage.evaluate(foreign(stage, live), metrics, ()),
+        stage.users,
+        against=f"champion v{champion.version}",
+        audit=stage.audit(),
+        saw_test=saw_test(live, stage, f"champion v{champion.version}"),
+    )
+    if decision.promoted:
+        registry.promote(version, decision.to_dict())
+    else:
+        registry.note(version, decision.to_dict())
+    return {"name": registry.name, "version": version.version, **decision.to_dict()}
+
+
+def list_models(name: str | None) -> dict[str, Any]:
+    """All registered models with their versions, or those of one."""
+    if name and Path(name).suffix in (".yaml", ".yml"):
+        wanted = [registry_of(load(name)).name]
+    else:
+        wanted = [name] if name else names()
+    return {"models": [{"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted]}
+
+
+def registry_of(settings: RunSettings) -> Registry:
+    """The registered model of a configuration."""
+    if settings.registry is None:
+        raise ConfigurationError("This command needs `registry.name`: what the model is called in the registry.")
+    return Registry(settings.registry.name)
+
+
+def foreign(stage: Stage, package: Package) -> ForeignScorer:
+    """A registered model, asked about a stage's queries."""
+    return ForeignScorer(stage, package.model, package.column(stage.store.item_ids))
+
+
+def saw_test(package: Package, stage: Stage, name: str) -> str | None:
+    """Why a registered model's figures on a stage's queries cannot be trusted, if so."""
+    if package.about["trained_until"] < stage.split.start:
+        return None
+    return f"{name} was trained on events of the {stage.split.stage} period and cannot be compared on it"
+
+
+def _package(registry: Registry, which: str, stage: Stage) -> Package:
+    version = registry.find(which)
+    package = registry.package(version)
+    if problem := saw_test(package, stage, f"version {version.version}"):
+        raise ConfigurationError(f"{problem}; use queries later than its training.")
+    return package
+
+
+def _other(settings: RunSettings, stage: Stage, other: str) -> Model | ForeignScorer:
+    if Path(other).suffix not in (".yaml", ".yml"):
+        return foreign(stage, _package(registry_of(settings), other, stage))
+    theirs = load(other)
+    workshop = Workshop.open(theirs)
+    if workshop.store.fingerprint != stage.store.fingerprint or theirs.split != settings.split:
+        raise ConfigurationError(f"Compared models must share data and split, but those of `{other}` differ.")
+    return workshop.described("test")
+
+
+def _paired(first: Evaluation, second: Evaluation, stage: Stage, level: float) -> dict[str, Any]:
+    return {
+        name: evaluators.paired(first.values[name], second.values[name], stage.users, level).to_dict()
+        for name in first.values
+    }

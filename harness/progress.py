@@ -1,0 +1,64 @@
+"""Progress and messages for a person, on stderr; stdout belongs to results."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+console = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """One line for a person."""
+    console.print(message, markup=False)
+
+
+class Bar:
+    """A line of progress: with a total it is a bar, without one a clock that shows that work goes on."""
+
+    def __init__(self, progress: Progress, task: int) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, done: int | None = None, total: int | None = None, note: str | None = None) -> None:
+        fields: dict[str, object] = {} if note is None else {"note": note}
+        self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]
+
+
+@contextmanager
+def bar(title: str, total: int | None = None) -> Iterator[Bar]:
+    """Show `title` while the block runs, with the time it takes; where stderr is no terminal, a line at its end."""
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+    with progress:
+        task = progress.add_task(title, total=total, note="")
+        yield Bar(progress, task)
+
+
+@contextmanager
+def watching(look: Callable[[], None], every: float = 0.5) -> Iterator[None]:
+    """Call `look` now and then, from a thread of its own, while the block waits for work that runs elsewhere."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

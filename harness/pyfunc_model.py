@@ -1,0 +1,7 @@
+"""What MLflow runs to make the served model again (models from code): nothing of Lethe is pickled."""
+
+from mlflow.models import set_model
+
+from harness.pyfunc import ServedModel
+
+set_model(ServedModel())

@@ -1,0 +1,233 @@
+"""The MLflow registry: versions, their aliases, and what is written about them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
+from mlflow.tracking import MlflowClient
+
+from harness.errors import ConfigurationError
+from harness.package import Package
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
+DECISION_TAG = "lethe.decision"
+PREVIOUS_TAG = "lethe.previous_champion"
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def connect() -> str:
+    """Point MLflow at `MLFLOW_TRACKING_URI`, or at `mlflow.db` of the working directory; returns the URI."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    # MLflow speaks of migrations and type hints; a person who runs Lethe has asked for neither.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"mlflow\..*")
+    mlflow.set_tracking_uri(uri)
+    return uri
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version as tables show it."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    created: int
+    tags: dict[str, str]
+    run_id: str
+    description: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "aliases": list(self.aliases),
+            "created": self.created,
+            "run_id": self.run_id,
+            "tags": self.tags,
+        }
+
+
+class Registry:
+    """One registered model and its versions."""
+
+    def __init__(self, name: str) -> None:
+        self.uri = connect()
+        self.name = name
+        self.client = MlflowClient()
+
+    def versions(self) -> list[Version]:
+        """All versions, newest first; none where the model does not exist."""
+        try:
+            model = self.client.get_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+        aliases: dict[int, list[str]] = {}
+        for alias, number in model.aliases.items():
+            aliases.setdefault(int(number), []).append(alias)
+        found: list[Version] = []
+        token: str | None = None
+        while True:
+            page: PagedList[Any] = self.client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            for entry in page:
+                number = int(entry.version)
+                found.append(
+                    Version(
+                        self.name,
+                        number,
+                        tuple(sorted(aliases.get(number, ()))),
+                        entry.creation_timestamp,
+                        dict(entry.tags),
+                        entry.run_id,
+                        entry.description or "",
+                    )
+                )
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: -version.version)
+
+    def find(self, which: str) -> Version:
+        """The version of this number or alias; ConfigurationError where there is none."""
+        versions = self.versions()
+        for version in versions:
+            if str(version.version) == which.removeprefix("v") or which in version.aliases:
+                return version
+        known = ", ".join(f"{v.version}" + "".join(f" @{a}" for a in v.aliases) for v in versions) or "none"
+        raise ConfigurationError(
+            f"`{self.name}` must have the version or alias {which!r}, but it has {known} at {self.uri}; "
+            "`lethe models` lists them."
+        )
+
+    def aliased(self, alias: str) -> Version | None:
+        return next((version for version in self.versions() if alias in version.aliases), None)
+
+    def package(self, version: Version) -> Package:
+        """Download a version and open it."""
+        folder = mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}")
+        (package,) = Path(folder).glob("artifacts/*/about.json")
+        return Package.load(package.parent)
+
+    @contextlib.contextmanager
+    def run(self, token: str, title: str) -> Iterator[str]:
+        """The MLflow run of a run of Lethe; one that was interrupted is taken up again, not doubled."""
+        experiment = self._experiment()
+        begun = self.client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{token}'", max_results=1)
+        if begun:
+            with mlflow.start_run(run_id=begun[0].info.run_id) as active:
+                yield active.info.run_id
+        else:
+            with mlflow.start_run(experiment_id=experiment, run_name=title, tags={RUN_TAG: token}) as active:
+                yield active.info.run_id
+
+    def _experiment(self) -> str:
+        found = self.client.get_experiment_by_name(self.name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None
+        if self.uri.startswith("sqlite:///"):  # beside the database, not in the `mlruns` that flips MLflow's default
+            folder = Path(self.uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / self.name
+            location = folder.as_uri()
+        return str(self.client.create_experiment(self.name, artifact_location=location))
+
+    def log(
+        self, run_id: str, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]
+    ) -> None:
+        """Parameters, metrics and tags of a run in one call. Metrics have one timestamp and step, so logging a run
+        that was taken up again changes nothing."""
+        run = self.client.get_run(run_id)
+        logged = set(run.data.metrics)
+        stamp = run.info.start_time
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items() if name not in logged],
+            params=[
+                Param(name, str(value)[:6000]) for name, value in params.items() if name not in run.data.params
+            ],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
+
+    def register(self, run_id: str, token: str, package: Package, tags: dict[str, str]) -> Version:
+        """Log the package as a model and make a version of it, once for each run of Lethe; alias it `candidate`."""
+        for version in self.versions():
+            if version.tags.get(RUN_TAG) == token:
+                self.client.set_registered_model_alias(self.name, CANDIDATE, str(version.version))
+                return self.find(str(version.version))
+        from harness import pyfunc
+
+        with tempfile.TemporaryDirectory() as folder:
+            package.save(Path(folder) / pyfunc.ARTIFACT)
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
+                artifacts={pyfunc.ARTIFACT: str(Path(folder) / pyfunc.ARTIFACT)},
+                signature=pyfunc.SIGNATURE,
+                input_example=example(package),
+                pip_requirements=["lethe"],
+            )
+        with contextlib.suppress(MlflowException):  # it exists: another run of the same model made it
+            self.client.create_registered_model(self.name)
+        made = self.client.create_model_version(
+            self.name, info.model_uri, run_id, tags={RUN_TAG: token, **tags}, model_id=info.model_id
+        )
+        self.client.set_registered_model_alias(self.name, CANDIDATE, made.version)
+        return self.find(str(made.version))
+
+    def describe(self, version: Version, text: str) -> None:
+        self.client.update_model_version(self.name, str(version.version), description=text)
+
+    def promote(self, version: Version, decision: dict[str, Any]) -> None:
+        """Make a version champion and store why, together with who was champion before."""
+        before = self.aliased(CHAMPION)
+        number = str(version.version)
+        if before is not None and before.version != version.version:
+            self.client.set_model_version_tag(self.name, number, PREVIOUS_TAG, str(before.version))
+        self.note(version, decision)
+        self.client.set_registered_model_alias(self.name, CHAMPION, number)
+
+    def note(self, version: Version, decision: dict[str, Any]) -> None:
+        """Store a decision of the gate, yes or no, with its figures."""
+        self.client.set_model_version_tag(self.name, str(version.version), DECISION_TAG, json.dumps(decision)[:5000])
+
+    def rollback(self) -> tuple[Version, Version]:
+        """Make the champion before this one champion again; returns (the one that was, the one that is)."""
+        champion = self.aliased(CHAMPION)
+        if champion is None:
+            raise ConfigurationError(f"`{self.name}` has no champion to roll back; `lethe promote` makes one.")
+        previous = champion.tags.get(PREVIOUS_TAG)
+        if previous is None:
+            raise ConfigurationError(f"version {champion.version} of `{self.name}` replaced no champion to go back to.")
+        back = self.find(previous)
+        self.client.set_registered_model_alias(self.name, CHAMPION, str(back.version))
+        return champion, self.find(str(back.version))
+
+
+def names() -> list[str]:
+    """All registered models."""
+    connect()
+    return [model.name for model in MlflowClient().search_registered_models(max_results=1000)]
+
+
+def example(package: Package) -> Any:
+    """A query such as the served model takes."""
+    import pandas as pd
+
+    moment = float(package.about["trained_until"]) + 86_400.0
+    items = package.items[:2]
+    return pd.DataFrame({"items": [items], "times": [[moment - 172_800.0] * len(items)], "at": [moment]})

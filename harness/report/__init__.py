@@ -1,0 +1,39 @@
+"""The report of a run: one self-contained HTML page, and its figures.
+
+>>> page = render({"name": "shop", "verdict": {"promoted": False}}, config_text="split: {}")
+>>> "Not promoted" in page
+True
+
+`summary` holds plain JSON types. Any key may be missing or null: the page leaves that part out, or says so.
+An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "low", "high", "p"}``.
+
+- `name`, `created` (ISO 8601), `seconds`, `config_path`, `protocol` (`successive`, `loo`), `cuts` [2],
+  `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `fingerprint`, `versions` {package:
+  version}, `run_id`, `reproduce` [command lines]
+- `data`: `events`, `users`, `items`, `rejected`, `reasons` {reason: rows}, `profile`: what
+  `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
+  `baskets`, `events_per_user`, `popularity`)
+- `search`: `trials`, `control_trials`, `failed`, `failures` [{`trial`, `error`}], `best` {`trial`,
+  `value`, `params`}, `history` [{`trial`, `value` (null: failed), `family`, `control`}], `importance`
+  {parameter: share}, `importance_note`, `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
+  `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with
+  `trial`}
+- `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,
+  `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...]}}]
+- `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
+  `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
+- `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
+  `segments` {`recency` | `history` | `novelty`: {bucket: {`queries`, `users`, `metrics`}}}, `audit`
+  (`leaks`, `verdict`, counts and shares)
+- `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
+  metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion
+  v3``)
+- `ab`: what `evaluators.ab.Experiment.to_dict` returns; also, if given, `names` (the models of arms A and
+  B) and `outcome` (what is compared)
+- `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`
+"""
+
+from harness.report.figures import figures
+from harness.report.page import render, write
+
+__all__ = ["figures", "render", "write"]

@@ -1,0 +1,237 @@
+"""Every figure of the report, by name; a part that the summary lacks makes no figure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness.report import plots, words
+from harness.report.log_figures import data
+from harness.report.parts import dig, items_of, maps, metric_of, rows_of, text_of
+from harness.report.words import finite
+
+Figures = dict[str, Figure]
+
+
+def figures(summary: Mapping[str, Any]) -> Figures:
+    """The figures that this summary has the numbers for, in the order of the page."""
+    made: Figures = {}
+    for draw in (data, curves, families, search, training, evaluation, segments, ab):
+        made |= draw(summary)
+    return made
+
+
+def slug(*parts: object) -> str:
+    """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
+    return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)
+
+
+def curves(summary: Mapping[str, Any]) -> Figures:
+    """The retention curve of each term, with its half-life."""
+    made: Figures = {}
+    for place, term in enumerate(maps(summary.get("terms"))):
+        fading = dig(term, "forgetting")
+        points = [(a, r) for a, r in rows_of(dig(fading, "curve"), 2) if a is not None and r is not None]
+        if len(points) < 2:
+            continue
+        unit = text_of(dig(fading, "unit"), "days")
+        figure, (ax,) = plots.canvas(2.7)
+        colour = plots.SERIES[place % len(plots.SERIES)]
+        ax.plot([a for a, _ in points], [r for _, r in points], color=colour, linewidth=2.2)
+        worded = plots.age_axis(ax, [a for a, _ in points], unit)
+        ax.set_ylim(0, max(1.04, *(1.04 * r for _, r in points)))
+        half = finite(dig(fading, "half_life"))
+        low, high = ax.get_xlim()
+        if half is not None and low <= half <= high:
+            ax.plot([half, half], [0, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+            ax.plot([low, half], [0.5, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+            ax.plot([half], [0.5], "o", color=colour, markersize=7)
+            ax.annotate(
+                f"half-life {words.duration(half, unit)}",
+                (half, 0.5),
+                (8, 7),
+                textcoords="offset points",
+                fontsize=plots.LETTERS,
+                color=plots.INK,
+                annotation_clip=False,
+            )
+        plots.label(ax, _age(unit, worded), "retention")
+        made[slug("curve", place, term.get("name", "term"))] = figure
+    return made
+
+
+def _age(unit: str, worded: bool) -> str:
+    return "age in later moments of the user" if unit == "moments" else "age" if worded else "age in days"
+
+
+def families(summary: Mapping[str, Any]) -> Figures:
+    """Each family's paired difference to the best one."""
+    rows = [
+        plots.Dot(text_of(f.get("family")), difference, finite(f.get("low")), finite(f.get("high")), _mark(f))
+        for f in maps(dig(summary, "search", "families"))
+        if (difference := finite(f.get("difference"))) is not None
+    ]
+    return (
+        {"families": plots.dots(rows, f"{_metric(summary)}, difference to the best", zero=True)}
+        if rows
+        else {}
+    )
+
+
+def search(summary: Mapping[str, Any]) -> Figures:
+    """Value by trial, importance, and how far the best is ahead."""
+    made: Figures = {}
+    trials = [
+        (n, t, finite(t.get("value"))) for n, t in enumerate(maps(dig(summary, "search", "history")), 1)
+    ]
+    if any(value is not None for _, _, value in trials):
+        made["search_history"] = _history(trials, _metric(summary))
+    shares = [
+        (k, v) for k, raw in items_of(dig(summary, "search", "importance")) if (v := finite(raw)) is not None
+    ]
+    if shares:
+        shares = sorted(shares, key=lambda pair: -pair[1])[:12]
+        made["search_importance"] = plots.bars(
+            [k for k, _ in shares], [max(0, v) for _, v in shares], "importance"
+        )
+    sure = [
+        plots.Dot(
+            f"best {words.MINUS} {name.replace('_', ' ')}",
+            difference,
+            finite(dig(c, "low")),
+            finite(dig(c, "high")),
+            _mark(c),
+        )
+        for name, c in items_of(dig(summary, "search", "sure"))
+        if (difference := finite(dig(c, "difference"))) is not None
+    ]
+    if sure:
+        made["search_sure"] = plots.dots(sure, f"{_metric(summary)} on validation", zero=True)
+    return made
+
+
+def _history(trials: list[tuple[int, Mapping[str, Any], float | None]], metric: str) -> Figure:
+    figure, (ax,) = plots.canvas(2.9)
+    best: list[tuple[int, float]] = []
+    for control, shape, colour, name in (
+        (False, "o", plots.BLUE, "trial"),
+        (True, "^", plots.ORANGE, "control"),
+    ):
+        points = [(n, v) for n, t, v in trials if bool(t.get("control")) == control and v is not None]
+        if points:
+            ax.plot(*zip(*points, strict=True), shape, color=colour, markersize=5, alpha=0.85, label=name)
+        if not control:
+            for n, v in points:
+                best.append((n, max(v, best[-1][1]) if best else v))
+    if best:
+        ax.step(*zip(*best, strict=True), where="post", color=plots.INK, linewidth=1.3, label="best so far")
+    if lost := [n for n, _, v in trials if v is None]:
+        floor = min(v for _, _, v in trials if v is not None)
+        ax.plot(lost, [floor] * len(lost), "x", color=plots.VERMILLION, markersize=6, label="failed")
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    plots.label(ax, "trial, in order", metric)
+    plots.legend(figure, ax, 4)
+    return figure
+
+
+def training(summary: Mapping[str, Any]) -> Figures:
+    """Loss, and the validation metric under it, by epoch."""
+    made: Figures = {}
+    for place, fit in enumerate(maps(summary.get("training"))):
+        series = [
+            ("loss", plots.BLUE, fit.get("loss")),
+            ("validation", plots.GREEN, fit.get("validation")),
+        ]
+        drawn = [
+            (name, colour, points)
+            for name, colour, raw in series
+            if (
+                points := [(n, v) for n, value in enumerate(raw or [], 1) if (v := finite(value)) is not None]
+            )
+        ]
+        if not drawn:
+            continue
+        figure, axes = plots.canvas(1.3 + 1.35 * len(drawn), len(drawn))
+        best = finite(fit.get("best_epoch"))
+        for ax, (name, colour, points) in zip(axes, drawn, strict=True):
+            ax.plot(*zip(*points, strict=True), "-o", color=colour, markersize=3.5, linewidth=1.6)
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+            if best is not None:
+                ax.axvline(best, color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+            plots.label(ax, y=name)
+        axes[-1].xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        plots.label(
+            axes[-1], "epoch" if best is None else f"epoch (dashed: epoch {best:.0f}, kept)", drawn[-1][0]
+        )
+        made[slug("training", place, fit.get("term", "term"), fit.get("stage", "fit"))] = figure
+    return made
+
+
+def evaluation(summary: Mapping[str, Any]) -> Figures:
+    """The metric of every model, and the paired differences to each."""
+    made: Figures = {}
+    metric = metric_of(summary)
+    models = [
+        plots.Dot(
+            name,
+            mean,
+            finite(dig(cell, "low")),
+            finite(dig(cell, "high")),
+            "good" if name == "candidate" else "other",
+        )
+        for name, cells in items_of(summary.get("models"))
+        if (mean := finite(dig(cell := dig(cells, metric), "mean"))) is not None
+    ]
+    if models:
+        made["models"] = plots.dots(models, _metric(summary))
+    rows = [
+        plots.Dot(
+            f"against {c.get('against')}",
+            gain,
+            finite(dig(cell, "low")),
+            finite(dig(cell, "high")),
+            _mark(cell),
+        )
+        for c in maps(summary.get("comparisons"))
+        if (gain := finite(dig(cell := c.get(metric), "difference"))) is not None
+    ]
+    if rows:
+        made["comparisons"] = plots.dots(rows, f"{_metric(summary)}, candidate minus the other", zero=True)
+    return made
+
+
+def segments(summary: Mapping[str, Any]) -> Figures:
+    """The metric by recency, by length of history, by novelty."""
+    made: Figures = {}
+    for kind, buckets in items_of(dig(summary, "evaluation", "segments")):
+        rows = [
+            plots.Dot(words.bucket(name), mean, finite(dig(cell, "low")), finite(dig(cell, "high")))
+            for name, part in items_of(buckets)
+            if (mean := finite(dig(cell := dig(part, "metrics", metric_of(summary)), "mean"))) is not None
+        ]
+        if rows:
+            made[slug("segment", kind)] = plots.dots(rows, _metric(summary))
+    return made
+
+
+def ab(summary: Mapping[str, Any]) -> Figures:
+    """The lift of B over A."""
+    lift = dig(summary, "ab", "absolute")
+    value = finite(dig(lift, "value"))
+    if value is None:
+        return {}
+    low, high = finite(dig(lift, "low")), finite(dig(lift, "high"))
+    row = plots.Dot(f"B {words.MINUS} A", value, low, high, _mark({"low": low, "high": high}))
+    return {"ab": plots.dots([row], "lift in the mean outcome per user", zero=True)}
+
+
+def _metric(summary: Mapping[str, Any]) -> str:
+    return words.metric(metric_of(summary))
+
+
+def _mark(cell: object) -> str:
+    return {"better": "good", "worse": "bad"}.get(words.judged(cell), "open")

@@ -1,0 +1,51 @@
+"""Reading a summary that may lack any part: nothing here raises on what is missing or of another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.report.words import NOTHING, finite
+
+Summary = Mapping[str, Any]
+
+
+def dig(value: object, *path: str) -> Any:
+    """The value under nested keys, or None.
+
+    >>> dig({"a": {"b": 1}}, "a", "b"), dig({"a": None}, "a", "b")
+    (1, None)
+    """
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def items_of(value: object) -> list[tuple[str, Any]]:
+    """The pairs of a mapping, none where there is no mapping."""
+    return [(str(key), held) for key, held in value.items()] if isinstance(value, Mapping) else []
+
+
+def maps(value: object) -> list[Mapping[str, Any]]:
+    """The mappings in a list, none where there is no list."""
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, (list, tuple)) else []
+
+
+def rows_of(value: object, width: int) -> list[tuple[float | None, ...]]:
+    """The rows of figures in a list of lists, each of exactly `width` columns."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    wide = [row for row in value if isinstance(row, (list, tuple)) and len(row) == width]
+    return [tuple(finite(cell) for cell in row) for row in wide]
+
+
+def text_of(value: object, default: str = NOTHING) -> str:
+    """The value as text, or the default where there is none."""
+    return default if value is None or value == "" else str(value)
+
+
+def metric_of(summary: Summary) -> str:
+    """The metric that decides, as it is named in the summary."""
+    return text_of(summary.get("metric"), "ndcg@10")

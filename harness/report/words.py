@@ -1,0 +1,201 @@
+"""Numbers, intervals, ages and dates in words, the same on every line of the report.
+
+>>> duration(31.2, "days"), duration(0.375, "days"), duration(3.2, "moments"), duration(1, "days")
+('31 days', '9 hours', '3.2 moments', '1 day')
+>>> interval(0.0123, 0.01, 0.015, sign=True)
+'+0.0123 [0.0100, 0.0150]'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+SPACE = "\N{NO-BREAK SPACE}"
+_PROTOCOLS = {
+    "successive": "successive: every moment after the cut is asked, answered from what came strictly before",
+    "loo": "leave-one-out: the last moment of every user; it sees the future of others, nothing rests on it",
+}
+
+
+def finite(value: object) -> float | None:
+    """The value as a float, or None where it is missing, not a number or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def number(value: object, digits: int = 4, *, sign: bool = False) -> str:
+    """A figure with a fixed number of decimals and a true minus."""
+    known = finite(value)
+    if known is None:
+        return NOTHING
+    text = f"{abs(known):,.{digits}f}"
+    zero = not any(c in "123456789" for c in text)
+    if known < 0 and not zero:
+        return MINUS + text
+    return "+" + text if sign and not zero else text
+
+
+def interval(value: object, low: object, high: object, *, digits: int = 4, sign: bool = False) -> str:
+    """``value [low, high]``, or the value alone where there is no interval."""
+    middle = number(value, digits, sign=sign)
+    if finite(low) is None or finite(high) is None:
+        return middle
+    return f"{middle} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def of(cell: object, *, sign: bool = False) -> str:
+    """The interval of ``{"mean" | "difference", "low", "high"}``."""
+    if not isinstance(cell, Mapping):
+        return number(cell, sign=sign)
+    middle = cell.get("difference") if "difference" in cell else cell.get("mean")
+    return interval(middle, cell.get("low"), cell.get("high"), sign=sign)
+
+
+def count(value: object) -> str:
+    """A whole number with thousands apart."""
+    known = finite(value)
+    return NOTHING if known is None else f"{round(known):,}"
+
+
+def counted(value: object, one: str, many: str | None = None) -> str:
+    """A whole number with its noun: ``1 user``, ``4,338 users``."""
+    known = finite(value)
+    return f"{count(value)} {one if known is not None and round(known) == 1 else many or one + 's'}"
+
+
+def share(value: object, *, sign: bool = False) -> str:
+    """A share as a percentage: 0.374 is ``37.4 %``."""
+    known = finite(value)
+    return NOTHING if known is None else f"{number(100 * known, 1, sign=sign)}{SPACE}%"
+
+
+def chance(value: object) -> str:
+    """A p value: ``p = 0.240``, ``p < 0.001``."""
+    known = finite(value)
+    if known is None:
+        return NOTHING
+    return ("p < 0.001" if known < 0.001 else f"p = {known:.3f}").replace(" ", SPACE)
+
+
+def compact(value: object) -> str:
+    """Any setting in a few characters: a number with four significant digits, a list with commas."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", MINUS) if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return settings(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(compact(part) for part in value)
+    return str(value)
+
+
+def settings(pairs: Mapping[str, Any] | None) -> str:
+    """``tau 7, exponent 0.5``."""
+    return ", ".join(f"{name} {compact(value)}" for name, value in (pairs or {}).items()) or NOTHING
+
+
+def _amount(value: float, one: str) -> str:
+    text = f"{value:,.0f}" if value >= 10 else f"{value:.1f}".removesuffix(".0")
+    return f"{text} {one if text == '1' else one + 's'}"
+
+
+def duration(value: object, unit: str = "days") -> str:
+    """An age in the unit that a reader would say: days become minutes, hours, days or years; moments stay."""
+    known = finite(value)
+    if known is None:
+        return "no half-life" if value is None else NOTHING
+    if unit != "days":
+        return _amount(known, unit.removesuffix("s"))
+    for size, one in ((365.25, "year"), (1.0, "day"), (1 / 24, "hour"), (1 / 1440, "minute")):
+        if known >= (2 if one == "year" else 0.999) * size:
+            return _amount(known / size, one)
+    return _amount(known * 86400, "second")
+
+
+def elapsed(seconds: object) -> str:
+    """How long a run took: ``42 s``, ``7 min 3 s``, ``2 h 5 min``."""
+    known = finite(seconds)
+    if known is None:
+        return NOTHING
+    whole = round(known)
+    if whole < 60:
+        return f"{known:.1f} s" if known < 10 else f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
+
+
+def moment(value: object) -> datetime | None:
+    """An ISO date, an ISO time or unix seconds, as a time in UTC; None where it cannot be read."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        known = finite(value)
+        return None if known is None else datetime.fromtimestamp(known, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def day(value: object) -> str:
+    """``9 December 2011``."""
+    found = moment(value)
+    return NOTHING if found is None else f"{found.day} {found:%B %Y}"
+
+
+def stamp(value: object) -> str:
+    """``9 December 2011, 14:02 UTC``."""
+    found = moment(value)
+    return NOTHING if found is None else f"{day(value)}, {found.astimezone(UTC):%H:%M} UTC"
+
+
+def metric(name: object) -> str:
+    """``ndcg@10`` as it is written in text: ``NDCG@10``."""
+    head, at, tail = str(name).partition("@")
+    shown = head.upper() if head.lower() in {"ndcg", "mrr", "map", "auc"} else head.capitalize()
+    return shown.replace("_", " ") + at + tail
+
+
+def protocol(name: object) -> str:
+    """The protocol with what it means."""
+    return _PROTOCOLS.get(str(name), str(name))
+
+
+def judged(cell: object) -> str:
+    """What an interval of a difference says: ``better``, ``worse``, ``no clear difference``."""
+    known = cell if isinstance(cell, Mapping) else {}
+    low, high = finite(known.get("low")), finite(known.get("high"))
+    if low is None or high is None:
+        return "no interval"
+    return "better" if low > 0 else "worse" if high < 0 else "no clear difference"
+
+
+def listed(parts: Iterable[object]) -> str:
+    """``a, b and c``."""
+    words = [str(part) for part in parts]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def bucket(name: object) -> str:
+    """A segment's name: ``<=7d`` is ``≤ 7 days``, ``>20`` is ``> 20``.
+
+    >>> bucket("<=1d"), bucket(">30d"), bucket("<=5"), bucket("repeats")
+    ('≤ 1 day', '> 30 days', '≤ 5', 'repeats')
+    """
+    text = str(name).replace("<=", "≤").replace(">=", "≥")
+    if text[:1] not in {"≤", "≥", "<", ">"}:
+        return text
+    sign, rest = text[0], text[1:].strip()
+    plain = rest.removesuffix("d").strip()
+    unit = "" if plain == rest else " day" if plain == "1" else " days"
+    return f"{sign} {plain}{unit}"

@@ -1,0 +1,228 @@
+"""The configuration of a run: one YAML file into one typed tree, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evaluators import resolve
+from harness.data.settings import DataSettings
+from harness.errors import ConfigurationError
+from trainers.finetune import FinetuneSettings, neural_terms
+from trainers.model import ModelSettings
+from trainers.search_settings import SearchSettings
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitSettings(_Settings):
+    """Which queries are asked: `{protocol: successive, cuts: [0.8, 0.9]}`."""
+
+    protocol: Literal["successive", "loo"] = "successive"
+    cuts: tuple[float, float] = (0.8, 0.9)
+
+    @field_validator("cuts")
+    @classmethod
+    def _ascending(cls, cuts: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < cuts[0] < cuts[1] < 1:
+            raise ValueError(f"`0 < cuts[0] < cuts[1] < 1` must hold, but got {list(cuts)}.")
+        return cuts
+
+
+class EvaluateSettings(_Settings):
+    """Which figures are reported, at which cut-offs, and how sure their intervals are."""
+
+    k: tuple[int, ...] = (10,)
+    metrics: tuple[str, ...] = ("ndcg", "recall", "precision", "mrr", "hit_rate", "coverage")
+    level: float = Field(0.95, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> EvaluateSettings:
+        resolve(self.metrics, self.k)
+        return self
+
+
+class TrainSettings(_Settings):
+    """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each."""
+
+    workers: int = Field(0, ge=0)
+    gpu: bool = False
+    max_failures: int = Field(0, ge=0)
+
+
+class AbSettings(_Settings):
+    """The simulated A/B test: the shares of the arms, and the salt of the hash that deals users to them."""
+
+    shares: tuple[float, float] = (0.5, 0.5)
+    salt: str = "lethe"
+
+
+class GateSettings(_Settings):
+    """When a candidate may become champion.
+
+    Attributes:
+        metric: what must be better; the search's metric where it is left out.
+        margin: the lower end of the paired interval must be above it.
+        level: of that interval.
+        coverage_loss: the largest share of the other model's coverage that may be lost.
+    """
+
+    metric: str | None = None
+    margin: float = Field(0.0, ge=0)
+    level: float = Field(0.95, gt=0, lt=1)
+    coverage_loss: float = Field(0.2, ge=0, le=1)
+
+
+class RegistrySettings(_Settings):
+    """The name of the model in the MLflow registry, and its gate."""
+
+    name: str = Field(min_length=1)
+    gate: GateSettings = GateSettings()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, name: str) -> str:
+        if re.search(r"[/:.%\"']", name) or name != name.strip():
+            raise ValueError(f"`registry.name` must not hold any of / : . % or quotes, but got {name!r}.")
+        return name
+
+
+class RunSettings(_Settings):
+    """A whole configuration. `configs/` has an example of every setting."""
+
+    data: DataSettings
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    search: SearchSettings | None = None
+    finetune: FinetuneSettings | None = None
+    ab: AbSettings = AbSettings()
+    registry: RegistrySettings | None = None
+    seed: int = 0
+    work: str = ".lethe/runs"
+    """Where runs keep their work, relative to the working directory; on a cluster, storage that all nodes share."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> RunSettings:
+        if self.search:
+            self.search.space.check(self.model)
+            _per_query(self.search.metric, "search.metric")
+        if self.registry and self.registry.gate.metric:
+            _per_query(self.registry.gate.metric, "registry.gate.metric")
+        if self.finetune and not neural_terms(self.model):
+            kinds = ", ".join(term.kind for term in self.model.terms)
+            raise ValueError(
+                f"`finetune` needs a term that is trained by gradient (mlp), but the model has only ({kinds}); add one "
+                "or leave `finetune` out."
+            )
+        return self
+
+    @property
+    def metric(self) -> str:
+        """What choices are made by: the search's metric, or NDCG at the first cut-off."""
+        return self.search.metric if self.search else f"ndcg@{self.evaluate.k[0]}"
+
+    @property
+    def gate_metric(self) -> str:
+        chosen = self.registry.gate.metric if self.registry else None
+        return chosen or self.metric
+
+    def text(self) -> str:
+        """As YAML, every default filled in."""
+        dumped: str = yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)
+        return dumped
+
+
+def _per_query(metric: str, where: str) -> None:
+    found = resolve([metric])
+    if len(found) != 1 or metric.startswith("coverage"):
+        raise ValueError(f"`{where}` must be one metric with a value per query, such as ndcg@10, but got {metric!r}.")
+
+
+def load(path: Path | str, changes: list[str] | None = None) -> RunSettings:
+    """Read a configuration file, apply `a.b=value` changes, check everything.
+
+    Relative paths of the data are taken from the file's folder.
+
+    Raises:
+        ConfigurationError: in one line, what is wrong and what to write instead.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigurationError(f"A configuration must be a file, but there is none at `{path}`.") from None
+    except IsADirectoryError:
+        raise ConfigurationError(f"A configuration must be a file, but `{path}` is a folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = str(error).replace("\n", " ")
+        raise ConfigurationError(f"A configuration must be YAML, but `{path}` is not: {where}") from None
+    if not isinstance(tree, dict):
+        raise ConfigurationError(f"A configuration must be a mapping, but `{path}` holds {type(tree).__name__}.")
+    for change in changes or []:
+        _set(tree, change)
+    try:
+        settings = RunSettings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}: {_one_line(error)}") from None
+    return settings.model_copy(update={"data": settings.data.resolve(path.absolute().parent)})
+
+
+def _set(tree: dict[str, Any], change: str) -> None:
+    """`model.terms.0.weight=2`: a number steps into a list."""
+    name, equals, text = change.partition("=")
+    if not equals or not name:
+        raise ConfigurationError(f"`--set` takes NAME=VALUE, as in split.protocol=loo, but got {change!r}.")
+    *steps, last = name.split(".")
+    node: Any = tree
+    for step in steps:
+        if isinstance(node, list) and step.isdecimal() and int(step) < len(node):
+            node = node[int(step)]
+        elif isinstance(node, dict):
+            node = node.setdefault(step, {})
+        else:
+            raise ConfigurationError(f"`--set {change}`: there is no `{step}` to step into.")
+    if isinstance(node, list) and last.isdecimal() and int(last) < len(node):
+        node[int(last)] = yaml.safe_load(text)
+    elif isinstance(node, dict):
+        node[last] = yaml.safe_load(text)
+    else:
+        raise ConfigurationError(f"`--set {change}`: there is no `{last}` to set.")
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first thing wrong; for an unknown key, the nearest that exists."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, sorted(_field_names(RunSettings)), n=1, cutoff=0.0)
+        return f"there is no setting `{where}`; did you mean `{near[0]}`?"
+    message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
+    if first["type"] == "value_error" or "input" not in first or isinstance(first["input"], dict | list):
+        return f"`{where}`: {message}" if where else message
+    return f"`{where}`: {message}, but got {first['input']!r}."
+
+
+def _field_names(root: type[BaseModel]) -> set[str]:
+    names: set[str] = set()
+    todo: list[Any] = [root]
+    done: list[Any] = []
+    while todo:
+        kind = todo.pop()
+        if kind in done:
+            continue
+        done.append(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= set(kind.model_fields)
+            todo += [field.annotation for field in kind.model_fields.values()]
+        todo += list(getattr(kind, "__args__", ()))
+    return names

@@ -1,0 +1,168 @@
+"""A stage of a run, validation or test: what is fitted on, what is asked, and how a model answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import evaluators
+from harness.data import DataError, Store
+from harness.settings import SplitSettings
+from trainers.histories import Histories
+from trainers.log import PackedLog, Queries, TrainingData
+from trainers.model import Model
+
+StageName = Literal["val", "test"]
+BLOCK = 256  # queries scored and ranked at once
+KEPT_EVENTS = 5_000_000  # 300 MB of histories
+
+
+@dataclass(frozen=True)
+class ModelScorer:
+    """A model asked about a stage's queries, in the stage's catalogue."""
+
+    stage: Stage
+    model: Model
+
+    def score(self, index: slice) -> npt.NDArray[np.float64]:
+        return self.model.score(self.stage.histories(index))
+
+
+@dataclass(frozen=True)
+class ForeignScorer:
+    """A model with a catalogue of its own, asked about a stage's queries in the stage's catalogue.
+
+    Items that the model does not know are never recommended by it; those that only it knows are not asked for.
+
+    Attributes:
+        column: [vocabulary] the model's own column of each of the store's items, -1 for none.
+    """
+
+    stage: Stage
+    model: Model
+    column: npt.NDArray[np.int32]
+
+    def score(self, index: slice) -> npt.NDArray[np.float64]:
+        queries = self.stage.queries.take(index)
+        histories = Histories.of(self.stage.log, queries, self.column, self.model.items)
+        own = self.model.score(histories)
+        at = self.column[self.stage.split.catalogue]
+        scores = np.full((len(queries), len(at)), -np.inf)
+        scores[:, at >= 0] = own[:, at[at >= 0]]
+        return scores
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A split of a store, with everything that fits and evaluations need of it."""
+
+    store: Store
+    split: evaluators.Split
+    repeats: bool
+
+    @classmethod
+    def of(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> Stage:
+        """Split the store; `DataError` where nothing is left to fit on or to ask."""
+        try:
+            split = evaluators.split(
+                np.asarray(store.offsets),
+                np.asarray(store.items),
+                np.asarray(store.times),
+                store.counts.items,
+                protocol=settings.protocol,
+                stage=stage,
+                cuts=settings.cuts,
+                repeats=repeats,
+            )
+        except ValueError as error:
+            raise DataError(f"{stage}: {error}") from None
+        return cls(store, split, repeats)
+
+    @cached_property
+    def log(self) -> PackedLog:
+        store = self.store
+        return PackedLog(store.offsets, store.items, store.times, store.weights, store.counts.items)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The stage's queries in the form that encoders read."""
+        asked = self.split.queries
+        return Queries(asked.time, asked.begin, asked.end, asked.relevant_offsets, asked.relevant)
+
+    @cached_property
+    def training(self) -> TrainingData:
+        """What may be fitted on; training rows are a prefix of each user's, under either protocol."""
+        starts = self.store.offsets[:-1]
+        trained = np.concatenate(([0], np.cumsum(self.split.train)))
+        stop = starts + trained[self.store.offsets[1:]] - trained[starts]
+        end = float(self.store.times[self.split.train].max())
+        return TrainingData(self.log, stop, self.split.catalogue, self.split.column, end)
+
+    def save_training(self, folder: Path, validation: Queries | None) -> None:
+        """Write the training data for workers to map, once."""
+        if not (folder / "end.npy").exists():
+            replace(self.training, validation=validation).save(folder)
+
+    def histories(self, index: slice) -> Histories:
+        """The histories of a block of the queries; kept where all of them are small, since a search asks often."""
+        key = index.indices(len(self.queries))
+        if key in self._kept:
+            return self._kept[key]
+        histories = Histories.of(
+            self.log, self.queries.take(index), self.split.column, len(self.split.catalogue)
+        )
+        if int((self.queries.end - self.queries.begin).sum()) <= KEPT_EVENTS:
+            self._kept[key] = histories
+        return histories
+
+    @cached_property
+    def _kept(self) -> dict[tuple[int, int, int], Histories]:
+        return {}
+
+    @property
+    def seen(self) -> evaluators.Seen | None:
+        """What may not be shown again, where nothing is taken twice."""
+        if self.repeats:
+            return None
+        return evaluators.Seen(self.split.queries, np.asarray(self.store.items), self.split.column)
+
+    def evaluate(
+        self, model: Model | evaluators.Scorer, metrics: tuple[str, ...], k: tuple[int, ...]
+    ) -> evaluators.Evaluation:
+        """Answer every query with the model and rank the whole catalogue."""
+        scorer = ModelScorer(self, model) if isinstance(model, Model) else model
+        return evaluators.evaluate(
+            scorer, self.split.queries, evaluators.resolve(metrics, k), seen=self.seen, block=BLOCK
+        )
+
+    @property
+    def users(self) -> npt.NDArray[np.integer]:
+        """[Q] whose query it is."""
+        return self.split.queries.user
+
+    def audit(self) -> evaluators.Audit:
+        store = self.store
+        return evaluators.audit(
+            self.split, np.asarray(store.offsets), np.asarray(store.items), np.asarray(store.times)
+        )
+
+    def report(self, evaluation: evaluators.Evaluation, level: float) -> dict[str, Any]:
+        """The JSON of an evaluation: protocol, stage, counts, metrics with intervals, segments, audit."""
+        store = self.store
+        return {
+            "protocol": self.split.protocol,
+            "stage": self.split.stage,
+            "queries": len(self.queries),
+            "users": len(np.unique(self.users)),
+            "catalogue": len(self.split.catalogue),
+            "metrics": evaluation.summary(level),
+            "segments": evaluators.segments(
+                evaluation, self.split, np.asarray(store.items), np.asarray(store.times), level=level
+            ),
+            "audit": self.audit().to_dict(),
+        }

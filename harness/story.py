@@ -1,0 +1,152 @@
+"""What a report tells of a search, of curves and of trainings, as plain data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import evaluators
+from harness.workshop import Workshop
+from trainers.encoders.linear import Linear
+from trainers.finetune import neural_terms
+from trainers.forgetting import Forgetting, build
+from trainers.fits import Fits
+from trainers.model import ModelSettings
+from trainers.search import Outcome, SearchResult
+
+if TYPE_CHECKING:
+    from harness.pipeline import Chosen
+
+CURVE_POINTS = 80
+IMPORTANCE_NOTE = (
+    "Share of each parameter in reaching the best trials (PED-ANOVA). Parameters that only some families have are "
+    "judged on the trials that had them; with this many trials the order is a hint, not a measurement."
+)
+
+
+def search_story(workshop: Workshop, found: SearchResult, control: SearchResult | None) -> dict[str, Any]:
+    """The search: its trials, the families side by side, how much each parameter mattered, how sure the choice is."""
+    users = workshop.val.users
+    ranking = found.ranking
+    best = ranking[0]
+    values = best.per_query()
+
+    def against(other: Outcome) -> dict[str, Any]:
+        difference = evaluators.paired(values, other.per_query(), users, workshop.settings.evaluate.level)
+        return {"trial": other.name, **difference.to_dict()}
+
+    sure = {"runner_up": against(ranking[1])} if len(ranking) > 1 else {}
+    if control and control.ranking:
+        sure["none"] = against(control.ranking[0])
+    families = []
+    for family in dict.fromkeys(found.space.family_of(trial.params) for trial in ranking):
+        mine = [trial for trial in ranking if found.space.family_of(trial.params) == family]
+        curve = _first_curve(found.settings(mine[0]))
+        entry = against(mine[0])
+        families.append(
+            {
+                "family": family,
+                "clock": curve.clock if family != "none" else "",
+                "half_life": _finite(curve.half_life),
+                "unit": curve.unit,
+                "trials": len(mine),
+                "value": mine[0].value,
+                "difference": -entry["difference"],
+                "low": -entry["high"],
+                "high": -entry["low"],
+            }
+        )
+    trials = [(trial, False) for trial in found.trials] + [(t, True) for t in (control.trials if control else [])]
+    failed = found.failed + (control.failed if control else [])
+    return {
+        "trials": len(found.trials),
+        "control_trials": len(control.trials) if control else 0,
+        "failed": len(failed),
+        "failures": [{"trial": trial.name, "error": trial.error} for trial in failed],
+        "best": {"trial": best.name, "value": best.value, "params": best.params},
+        "history": [
+            {
+                "trial": trial.name,
+                "value": trial.value,
+                "family": "none" if is_control else found.space.family_of(trial.params),
+                "control": is_control,
+            }
+            for trial, is_control in trials
+        ],
+        "importance": found.importance,
+        "importance_note": IMPORTANCE_NOTE,
+        "families": families,
+        "sure": sure,
+    }
+
+
+def curve_of_terms(model: ModelSettings, workshop: Workshop) -> list[dict[str, Any]]:
+    """Each term's settings and its retention curve, drawn as far as the log reaches."""
+    times = workshop.store.times
+    span = {"days": (float(times.max()) - float(times.min())) / 86_400.0, "moments": 100.0}
+    entries = []
+    for term in model.terms:
+        curve = build(term.forgetting)
+        ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
+        drawn = None
+        if curve.family != "none":
+            drawn = {
+                "family": curve.family,
+                "clock": curve.clock,
+                "params": curve.values,
+                "half_life": _finite(curve.half_life),
+                "unit": curve.unit,
+                "curve": [[float(age), float(left)] for age, left in zip(ages, curve.at(ages), strict=True)],
+            }
+        entries.append(
+            {
+                "name": term.label,
+                "kind": term.kind,
+                "weight": term.weight,
+                "settings": term.model_dump(
+                    mode="json", exclude={"kind", "name", "weight", "forgetting"}, exclude_none=True
+                ),
+                "forgetting": drawn,
+            }
+        )
+    return entries
+
+
+def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
+    """The loss curves of the neural terms, pretraining and fine-tuning."""
+    settings = workshop.settings
+    entries = []
+    base = workshop.request("val", [settings.model, settings.model.without_forgetting()])
+    for stage, folder in (("pretrain", base.out), ("finetune", f"{base.out}-finetuned")):
+        fits = Fits(workshop.folder / folder)
+        for term in neural_terms(chosen.model):
+            curve = fits.curve(term) if fits.whole else None
+            if curve:
+                entries.append({"term": term.label, "stage": stage, **curve.to_dict()})
+    return entries
+
+
+def half_life_words(model: ModelSettings) -> str:
+    """“an interest is half gone after 21 days”, for the heaviest term that forgets; empty where none does."""
+    forgetting = [term for term in model.terms if term.forgetting.family != "none" and term.weight > 0]
+    personal = [term for term in forgetting if term.kind != "trend"] or forgetting
+    if not personal:
+        return ""
+    term = max(personal, key=lambda term: (term.kind in ("own", Linear.kind), term.weight))
+    curve = build(term.forgetting)
+    if math.isinf(curve.half_life):
+        return "an interest is never half gone"
+    from harness.report.words import duration
+
+    return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"
+
+
+def _first_curve(model: ModelSettings) -> Forgetting:
+    curves = [build(term.forgetting) for term in model.terms]
+    return next((curve for curve in curves if curve.family != "none"), curves[0])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,300 @@
+"""The steps of a run and where each leaves its work: a step that is done is found, not done again.
+
+A run is known by its content: the configuration (what matters of it), the data's fingerprint and Lethe's version. Its
+folder holds the steps; each is written whole or not at all, so a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import evaluators
+from harness import __version__
+from harness.data import Store, prepare
+from harness.errors import IncompleteError
+from harness.objective import Judge, ValidationObjective
+from harness.progress import bar, say, watching
+from harness.settings import RunSettings
+from harness.stage import Stage, StageName
+from trainers import cluster
+from trainers.encoders import ENCODERS, ClosedForm, TermSettings
+from trainers.finetune import neural_terms
+from trainers.fits import Fits, fit_term
+from trainers.model import Model, ModelSettings
+from trainers.pretrain import Fit, Resources, fit, watch
+from trainers.search import SearchResult, search
+from trainers.space import Range, Space
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What became of fine-tuning: kept only where validation says so.
+
+    Attributes:
+        epochs: by label, the epochs that were kept for each term.
+        difference: of the metric on validation, fine-tuned minus pretrained.
+    """
+
+    kept: bool
+    reason: str
+    epochs: dict[str, int]
+    difference: evaluators.Difference
+
+
+class Workshop:
+    """One run's settings, data, folder and steps."""
+
+    def __init__(self, settings: RunSettings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+
+    @classmethod
+    def open(cls, settings: RunSettings) -> Workshop:
+        """Prepare the data (or find them prepared) and open the run's folder."""
+        with bar("prepare") as line:
+            store = prepare(settings.data, lambda message: line.update(note=message))
+        found = "found packed" if store.reused else "packed"
+        counts = store.counts
+        say(
+            f"data: {counts.events:,} events, {counts.users:,} users, {counts.items:,} items {found} in {store.path}"
+            + (f"; {counts.rejected:,} rows set aside in {store.rejected_file}" if counts.rejected else "")
+        )
+        return cls(settings, store)
+
+    @cached_property
+    def key(self) -> str:
+        """Names the run by what decides its results."""
+        exclude = {"data": True, "work": True, "train": True, "registry": True, "ab": True, "evaluate": True}
+        content = [
+            __version__,
+            self.store.fingerprint,
+            self.settings.data.repeats,
+            self.settings.model_dump(mode="json", exclude=exclude),
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @cached_property
+    def folder(self) -> Path:
+        return (Path(self.settings.work) / self.key).absolute()
+
+    @cached_property
+    def val(self) -> Stage:
+        return self._stage("val")
+
+    @cached_property
+    def test(self) -> Stage:
+        return self._stage("test")
+
+    def _stage(self, name: StageName) -> Stage:
+        return Stage.of(self.store, self.settings.split, name, self.settings.data.repeats)
+
+    # Fits
+
+    def request(self, stage: StageName, models: list[ModelSettings], validated: Fits | None = None) -> Fit:
+        """One fit of all terms of some models on a stage's training data; what they share is fitted once.
+
+        On the validation stage neural terms stop early on its queries. On the test stage, whose queries no fit ever
+        sees, they train for as many epochs as `validated`, the fit of the validation stage, found best.
+        """
+        folder = self.folder / f"data-{stage}"
+        terms = _merged(models)
+        epochs = {}
+        if stage == "val":
+            self.val.save_training(folder, self.val.queries)
+        else:
+            self.test.save_training(folder, None)
+            for term in terms:
+                curve = validated.curve(term) if validated else None
+                if curve:
+                    epochs[term.label] = curve.best_epoch
+        dumped = [term.model_dump(mode="json") for term in terms]
+        digest = hashlib.sha256(json.dumps([dumped, epochs], sort_keys=True).encode()).hexdigest()[:12]
+        return Fit(
+            log=str(self.store.path),
+            vocabulary=self.store.counts.items,
+            data=str(folder),
+            out=str(self.folder / f"fit-{stage}-{digest}"),
+            terms=dumped,
+            repeats=self.settings.data.repeats,
+            seed=self.settings.seed,
+            epochs=epochs,
+        )
+
+    def fit(self, request: Fit, title: str) -> Fits:
+        """Run a fit on Ray Train, or find it done."""
+        fits = Fits(Path(request.out))
+        if fits.whole:
+            say(f"{title}: found in {fits.folder}")
+            return fits
+        train = self.settings.train
+        with bar(title) as line:
+            if train.workers:
+                cluster.connect()
+            resources = Resources(train.workers, train.gpu, train.max_failures)
+
+            def note(seen: dict[str, Any]) -> None:
+                line.update(done=seen["epoch"], note=f"{seen['term']}: loss {seen['loss']:.4f}")
+
+            with watching(lambda: watch(request, note)):
+                return fit(request, resources)
+
+    def pretrain(self, models: list[ModelSettings] | None = None) -> Fits:
+        """The terms of the configuration (or of these models), fitted before the validation cut."""
+        return self.fit(self.request("val", models or [self.settings.model]), "pretrain")
+
+    # Search
+
+    def objective(self, fits: Fits) -> ValidationObjective:
+        settings = self.settings
+        return ValidationObjective(
+            str(self.store.path),
+            str(fits.folder),
+            settings.split,
+            settings.data.repeats,
+            settings.metric,
+            settings.seed,
+        )
+
+    def search(self, fits: Fits, *, control: bool = False) -> SearchResult:
+        """Search the space, or (`control`) the same space with the same effort under `none`.
+
+        Raises:
+            IncompleteError: more trials failed than `search.max_failed` allows; the others are done.
+        """
+        settings = self.settings.search
+        assert settings is not None
+        model, title = self.settings.model, "search"
+        if control:
+            model, title = model.without_forgetting(), "search under `none`"
+            settings = settings.model_copy(update={"space": settings.space.without_forgetting()})
+        for term in _solvable(model, settings.space):
+            fits.solve(term, len(self.val.training.catalogue))
+        found = None
+        with bar(title, settings.trials) as line:
+
+            def over(done: int, total: int) -> None:
+                nonlocal found
+                found = done if found is None else found
+                line.update(done=done, total=total, note=f"{found} found finished" if found else "")
+
+            result = search(settings, model, self.objective(fits), self.folder / "trials", progress=over)
+        failed = result.failed
+        for trial in failed:
+            say(f"{title}: {trial.name} failed: {trial.error}")
+        if len(failed) > settings.max_failed:
+            raise IncompleteError(
+                f"{len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows {settings.max_failed}: "
+                + "; ".join(f"{trial.name}: {trial.error}" for trial in failed[:3])
+            )
+        if not result.ranking:
+            raise IncompleteError(f"{title}: no trial finished.")
+        best = result.ranking[0]
+        say(f"{title}: best {self.settings.metric} on validation {best.value:.4f} ({best.name})")
+        return result
+
+    # Fine-tuning
+
+    def finetune(self, fits: Fits, model: ModelSettings) -> Finetuned | None:
+        """Take the neural terms of a searched model further on the recent window; None where nothing asks for it."""
+        settings = self.settings.finetune
+        if settings is None:
+            return None
+        base = replace(self.request("val", [model]), out=str(fits.folder))
+        request = base.finetuned(settings, f"{base.out}-finetuned", neural_terms(model), {})
+        tuned = self.fit(request, "fine-tune")
+        metric = self.settings.metric
+        before = Judge(self.val, fits, self.settings.seed).values(model, metric)
+        after = self.val.evaluate(self.assemble(self.val, model, fits, tuned), (metric,), ()).values[metric]
+        difference = evaluators.paired(after, before, self.val.users)
+        epochs = {term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))}
+        moved = any(epochs.values())
+        kept = moved and difference.difference > 0
+        if not moved:
+            reason = "no epoch on the recent window bettered the likelihood on validation"
+        else:
+            reason = f"{metric} on validation {'rose' if kept else 'did not rise'}: {difference.difference:+.4f}"
+        say(f"fine-tune: {'kept' if kept else 'not kept'}, {reason}")
+        return Finetuned(kept, reason, epochs, difference)
+
+    # The model for test
+
+    def final(
+        self, models: list[ModelSettings], fits: Fits, finetuned: Finetuned | None = None
+    ) -> list[Model]:
+        """Chosen models fitted anew on everything before the test cut, for as many epochs as validation found best.
+
+        Only the first is fine-tuned, where that was kept."""
+        request = self.request("test", models, fits)
+        refit = tuned = self.fit(request, "refit for test")
+        if finetuned and finetuned.kept:
+            assert self.settings.finetune is not None
+            tuned = self.fit(
+                request.finetuned(
+                    self.settings.finetune, f"{request.out}-finetuned", neural_terms(models[0]), finetuned.epochs
+                ),
+                "fine-tune for test",
+            )
+        return [
+            self.assemble(self.test, model, refit, tuned if model is models[0] else None) for model in models
+        ]
+
+    def assemble(self, stage: Stage, model: ModelSettings, fits: Fits, tuned: Fits | None = None) -> Model:
+        """A model from its fitted terms: closed forms from `fits`, neural ones from `tuned` where it is given."""
+        encoders = [
+            fit_term(
+                term,
+                stage.training,
+                fits if tuned is None or issubclass(ENCODERS[term.kind], ClosedForm) else tuned,
+                repeats=self.settings.data.repeats,
+                seed=self.settings.seed,
+            )
+            for term in model.terms
+        ]
+        return Model(model, encoders, len(stage.training.catalogue))
+
+    def described(self, stage: StageName) -> Model:
+        """The model that the configuration describes, fitted for a stage without a search."""
+        model = self.settings.model
+        if stage == "val":
+            return self.assemble(self.val, model, self.pretrain())
+        validated = self.pretrain() if neural_terms(model) else None
+        return self.assemble(self.test, model, self.fit(self.request("test", [model], validated), "fit"))
+
+
+def _solvable(model: ModelSettings, space: Space) -> list[Any]:
+    """The closed-form terms that many trials share: `linear` at each λ of a list, or at the one of the model."""
+    terms = []
+    for term in model.terms:
+        if term.kind != "linear" or term.variant != "ease":
+            continue
+        domains = [
+            part.domains["l2"] for key, part in space.root.items() if term.label in key.split("+") and "l2" in part.domains
+        ]
+        if any(isinstance(domain, Range) for domain in domains):
+            continue  # a λ from a range serves its own trial alone
+        values = [value for domain in domains for value in domain] if domains else [term.l2]  # type: ignore[union-attr]
+        terms += [term.model_copy(update={"l2": float(value)}) for value in np.unique(values)]
+    return terms
+
+
+def _merged(models: list[ModelSettings]) -> list[TermSettings]:
+    """The terms of all models, those that one fit serves only once, under labels that differ."""
+    merged: dict[str, TermSettings] = {}
+    labels: set[str] = set()
+    for model in models:
+        for term in model.terms:
+            encoder = ENCODERS[term.kind]
+            closed = issubclass(encoder, ClosedForm)
+            key = json.dumps(encoder.statistics_key(term) if closed else encoder.fit_key(term), sort_keys=True)
+            if key not in merged:
+                label = term.label if term.label not in labels else f"{term.label}.{len(labels)}"
+                labels.add(label)
+                merged[key] = term.model_copy(update={"name": label, "weight": 1.0})
+    return list(merged.values())

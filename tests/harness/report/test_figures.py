@@ -1,0 +1,87 @@
+"""The figures: which there are, and that the same numbers make the same picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+from harness.report import figures
+from harness.report.plots import Dot, dots, plain
+from harness.report.svg import inline
+
+from .sample import summary
+
+NAMES = [
+    *(
+        "data_timeline",
+        "data_gaps",
+        "data_baskets",
+        "curve_0_own",
+        "curve_1_linear",
+        "curve_2_mlp",
+        "families",
+    ),
+    *("search_history", "search_importance", "search_sure"),
+    *("training_0_mlp_pretrain", "training_1_mlp_finetune", "models", "comparisons"),
+    *("segment_recency", "segment_history", "segment_novelty", "ab"),
+]
+
+
+def test_every_part_has_its_figure() -> None:
+    assert list(figures(summary())) == NAMES
+
+
+def test_figures_are_the_same_every_time_and_touch_nothing_global() -> None:
+    before = dict(mpl.rcParams)
+    first, second = ({n: str(inline(f, n, "x")) for n, f in figures(summary()).items()} for _ in range(2))
+    assert first == second
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_figure_can_be_saved_as_png() -> None:
+    out = io.BytesIO()
+    figures(summary())["models"].savefig(out, format="png")
+    assert out.getvalue().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "key", ["data", "search", "terms", "training", "evaluation", "models", "comparisons", "ab"]
+)
+def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
+    less = {} if key < "d" else None
+    assert set(figures(summary() | {key: less})) < set(NAMES)
+
+
+def test_curve_shows_the_half_life_in_words() -> None:
+    texts = [t.get_text() for t in figures(summary())["curve_2_mlp"].axes[0].texts]
+    assert texts == ["half-life 3.2 moments"]
+
+
+def test_differences_of_another_size_have_a_panel_of_their_own() -> None:
+    small, large = Dot("a", 0.004, 0.001, 0.007), Dot("b", 0.18, 0.17, 0.20)
+    assert len(dots([small, large], "x", zero=True).axes) == 2
+    assert len(dots([small, Dot("b", 0.01, 0.0, 0.02)], "x", zero=True).axes) == 1
+    assert len(dots([small, large], "x").axes) == 1
+
+
+def test_control_trials_look_different_and_failures_are_drawn() -> None:
+    (ax,) = figures(summary())["search_history"].axes
+    shapes = {line.get_label(): line.get_marker() for line in ax.get_lines()}
+    assert shapes == {"trial": "o", "control": "^", "best so far": "None", "failed": "x"}
+    best: Any = next(line for line in ax.get_lines() if line.get_label() == "best so far").get_ydata()
+    assert list(best) == sorted(best)
+    assert best[-1] == 0.2914
+
+
+def test_labels_are_plain_text() -> None:
+    assert plain("a$b$c") == r"a\$b\$c"
+    assert plain("x\n\x00y") == "x  y"
+    hostile = summary()
+    hostile["search"]["importance"] = {"$\\frac{": 0.5, "<script>alert(1)</script>": 0.4}
+    made = str(inline(figures(hostile)["search_importance"], "search_importance", 'quote " here'))
+    assert "<script" not in made
+    assert "$\\frac{" in made
+    assert 'aria-label="quote &#34; here"' in made

@@ -1,0 +1,129 @@
+"""`linear`: closed-form item-to-item weights over the decayed profile."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from pydantic import Field
+from scipy.linalg import cho_factor, cho_solve, lapack
+
+from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, Statistics
+from trainers.histories import Histories
+from trainers.log import Queries, TrainingData
+
+Matrix = npt.NDArray[np.float32]
+
+BLOCK_MOMENTS = 4096  # training moments whose profiles are held at once
+
+
+class LinearSettings(EncoderSettings):
+    """`{kind: linear, variant: ease, l2: 500, forgetting: {family: exponential, half_life: 30}}`.
+
+    Attributes:
+        variant: `ease`, or `next`.
+        l2: λ > 0, the ridge.
+    """
+
+    kind: Literal["linear"] = "linear"
+    variant: Literal["ease", "next"] = "ease"
+    l2: float = Field(500.0, gt=0, allow_inf_nan=False)
+
+
+class Linear(ClosedForm):
+    """scores = profile @ B, the profile being Σ R(age)·w over the history.
+
+    `ease` (Steck 2019): B minimises ‖X − XB‖² + λ‖B‖² with a zero diagonal, X counting each user-item pair of training
+    once: P = (XᵀX + λI)⁻¹, B_ij = −P_ij / P_jj. The fit knows no forgetting, only the profile does.
+
+    `next`: ridge regression from the decayed profile at each training moment (events strictly before it) to the
+    items of that moment, each moment counting once: B = (PᵀP + λI)⁻¹ PᵀY.
+    """
+
+    kind = "linear"
+
+    @classmethod
+    def statistics_key(cls, settings: Any) -> dict[str, Any]:
+        if settings.variant == "ease":
+            return {"kind": "linear", "variant": "ease"}
+        return {name: value for name, value in cls.fit_key(settings).items() if name != "l2"}
+
+    @classmethod
+    def fit_key(cls, settings: Any) -> dict[str, Any]:
+        if settings.variant == "ease":
+            return {**cls.statistics_key(settings), "l2": settings.l2}
+        return super().fit_key(settings)
+
+    def statistics(self, data: TrainingData, users: slice) -> Statistics:
+        if self.settings.variant == "ease":
+            return {"gram": self._pairs_gram(data, users)}
+        return self._moments_gram(data, data.moments(users))
+
+    def _pairs_gram(self, data: TrainingData, users: slice) -> Matrix:
+        """XᵀX; its entries are counts, which float32 holds exactly up to 16 million users of a pair."""
+        rows = data.rows_of(users)
+        counts = data.stop[users] - data.log.offsets[:-1][users]
+        user = np.repeat(np.arange(len(counts)), counts)
+        pairs = sp.csr_array(
+            (np.ones(len(rows), np.float32), (user, data.column[data.log.items[rows]])), shape=(len(counts), self.items)
+        )
+        pairs.sum_duplicates()
+        pairs.data[:] = 1.0
+        return np.asarray((pairs.T @ pairs).toarray(), np.float32)
+
+    def _moments_gram(self, data: TrainingData, moments: Queries) -> Statistics:
+        gram = np.zeros((self.items, self.items))
+        cross = np.zeros((self.items, self.items))
+        for start in range(0, len(moments), BLOCK_MOMENTS):
+            block = moments.take(slice(start, start + BLOCK_MOMENTS))
+            profile = Histories.of(data.log, block, data.column, self.items).profile(
+                self.forgetting, self.settings.weights
+            )
+            share = 1.0 / np.diff(block.target_offsets)
+            answer = sp.csr_array(
+                (np.repeat(share, np.diff(block.target_offsets)), block.targets, block.target_offsets),
+                shape=(len(block), self.items),
+            )
+            gram += (profile.T @ profile).toarray()
+            cross += (profile.T @ answer).toarray()
+        return {"gram": gram, "cross": cross}
+
+    def solve(self, statistics: Statistics) -> None:
+        ridge = statistics["gram"].astype(np.float32 if self.settings.variant == "ease" else np.float64)
+        ridge[np.diag_indices(self.items)] += self.settings.l2
+        if self.settings.variant == "ease":
+            self.matrix = _ease(ridge)
+        else:
+            self.matrix = cho_solve(cho_factor(ridge, overwrite_a=True), statistics["cross"]).astype(np.float32)
+
+    def score(self, histories: Histories) -> Scores:
+        scores: Scores = histories.profile(self.forgetting, self.settings.weights) @ self.matrix
+        return scores
+
+    def state(self) -> dict[str, Array]:
+        return {"matrix": self.matrix}
+
+    def load(self, state: dict[str, Array]) -> None:
+        self.matrix: Matrix = np.asarray(state["matrix"], np.float32)
+
+    def event_scores(self, histories: Histories, column: int) -> Scores:
+        kept = histories.retained(self.forgetting, self.settings.weights)
+        split: Scores = kept * self.matrix[histories.columns, column]
+        return split
+
+
+def _ease(ridge: Matrix) -> Matrix:
+    """B from XᵀX + λI, which is overwritten. Its inverse comes from its Cholesky factor in place: a fourth of the
+    time and a third of the memory of a general inverse."""
+    factor, info = lapack.spotrf(ridge.T, lower=1, overwrite_a=1)
+    if info == 0:
+        inverse, info = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if info != 0:
+        raise ValueError(f"`linear`: the Gram matrix plus l2 is not positive definite (LAPACK info {info}); raise l2.")
+    diagonal = np.diag(inverse).copy()
+    weights = np.tril(inverse, -1)
+    weights += weights.T
+    weights /= -diagonal
+    return np.ascontiguousarray(weights, np.float32)

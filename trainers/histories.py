@@ -1,0 +1,101 @@
+"""Histories at their moments, in the form that every encoder reads: columns, ages, weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from trainers.forgetting import Forgetting
+from trainers.log import DAY, PackedLog, Queries, ranges
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The histories of Q moments, their events flat: event e of query q has `offsets[q] <= e < offsets[q + 1]`.
+
+    Events of items outside the catalogue are left out, but their moments still count as age.
+
+    Attributes:
+        offsets: int64 [Q + 1].
+        columns: int32 [E] catalogue columns.
+        days: float64 [E] ages in days, > 0.
+        moments: float64 [E] ages in later moments of that user, 0 for the latest.
+        weights: float32 [E] the log's weights.
+        rows: int64 [E] the packed rows, to name an event again.
+        items: the size I of the catalogue.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int32]
+    days: npt.NDArray[np.float64]
+    moments: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    items: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @classmethod
+    def of(cls, log: PackedLog, queries: Queries, column: npt.NDArray[np.int32], items: int) -> Histories:
+        """Gather the histories of `queries`; `column` maps the vocabulary to the catalogue of size `items`."""
+        lengths = queries.end - queries.begin
+        rows = ranges(queries.begin, lengths)
+        query = np.repeat(np.arange(len(queries)), lengths)
+        columns = column[log.items[rows]]
+        known = columns >= 0
+        rows, query, columns = rows[known], query[known], columns[known]
+        latest = log.moments[np.maximum(queries.end - 1, 0)]
+        return cls(
+            np.concatenate(([0], np.cumsum(np.bincount(query, minlength=len(queries))))),
+            columns,
+            (queries.time[query] - log.times[rows]) / DAY,
+            (latest[query] - log.moments[rows]).astype(np.float64),
+            log.weights[rows],
+            rows,
+            items,
+        )
+
+    def take(self, index: slice) -> Histories:
+        """A contiguous block of the queries."""
+        start, stop, _ = index.indices(len(self))
+        events = slice(int(self.offsets[start]), int(self.offsets[stop]))
+        return Histories(
+            self.offsets[start : stop + 1] - self.offsets[start],
+            self.columns[events],
+            self.days[events],
+            self.moments[events],
+            self.weights[events],
+            self.rows[events],
+            self.items,
+        )
+
+    @cached_property
+    def query(self) -> npt.NDArray[np.int64]:
+        """[E] the query of each event."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @cached_property
+    def _cells(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """The pattern of the profile: each event's cell, the row pointer, the columns. Found once, since a search
+        asks for many profiles that differ in their retention alone."""
+        key = self.query * np.int64(self.items) + self.columns
+        cells, cell = np.unique(key, return_inverse=True)
+        row_of_cell, column_of_cell = np.divmod(cells, self.items)
+        pointer = np.concatenate(([0], np.cumsum(np.bincount(row_of_cell, minlength=len(self)))))
+        return cell, pointer, column_of_cell.astype(np.int32)
+
+    def retained(self, forgetting: Forgetting, weighted: bool) -> npt.NDArray[np.float64]:
+        """[E] what is left of each event: R(age), times the log's weight where `weighted`."""
+        kept = forgetting.retention(self.days, self.moments)
+        return kept * self.weights if weighted else kept
+
+    def profile(self, forgetting: Forgetting, weighted: bool = False) -> sp.csr_array:
+        """[Q, I] float32: what is left of each user's interest in each item, Σ R(age)·w over its events."""
+        cell, pointer, columns = self._cells
+        data = np.bincount(cell, self.retained(forgetting, weighted), minlength=len(columns))
+        return sp.csr_array((data.astype(np.float32), columns, pointer), shape=(len(self), self.items))

@@ -1,0 +1,214 @@
+"""A packed event log, its moments, and what of it a model may be fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+DAY = 86_400.0
+
+LAYOUT = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4"}
+"""Array → type on disk of a packed log's folder; each is a file `<name>.bin` without a header."""
+
+
+def moment_numbers(offsets: npt.NDArray[np.integer], times: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
+    """The number of each event's moment within its user, 0 for the user's first; events of one time share it.
+
+    Args:
+        offsets: [U + 1] rows of user u are `offsets[u]:offsets[u + 1]`.
+        times: [N] seconds, ascending within each user.
+
+    >>> moment_numbers(np.array([0, 3, 5]), np.array([1.0, 1.0, 2.0, 5.0, 9.0])).tolist()
+    [0, 0, 1, 0, 1]
+    """
+    if not len(times):
+        return np.zeros(0, np.int32)
+    starts = np.asarray(offsets[:-1])[np.diff(offsets) > 0]
+    begins = np.ones(len(times), bool)
+    begins[1:] = times[1:] != times[:-1]
+    begins[starts] = True
+    number = np.cumsum(begins)
+    first = np.repeat(number[starts], np.diff(np.append(starts, len(times))))
+    return (number - first).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class PackedLog:
+    """Events packed by user, each user's oldest first: rows of user u are `offsets[u]:offsets[u + 1]`.
+
+    Attributes:
+        offsets: int64 [U + 1].
+        items: int32 [N], numbers of the vocabulary.
+        times: float64 [N], unix seconds; never narrowed before two are subtracted (float32 is off by a minute).
+        weights: float32 [N], ≥ 0.
+        vocabulary: how many items the vocabulary has.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    times: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float32]
+    vocabulary: int
+
+    @property
+    def users(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def moments(self) -> npt.NDArray[np.int32]:
+        """[N] the number of each event's moment within its user."""
+        return moment_numbers(self.offsets, self.times)
+
+    @classmethod
+    def open(cls, folder: Path | str, vocabulary: int) -> PackedLog:
+        """Memory-map the arrays of a folder in `LAYOUT`."""
+        arrays = {name: np.memmap(Path(folder) / f"{name}.bin", kind, mode="r") for name, kind in LAYOUT.items()}
+        return cls(**arrays, vocabulary=vocabulary)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Moments to answer, each from the packed rows `begin:end` of its user.
+
+    Attributes:
+        time: float64 [Q] the moments, unix seconds.
+        begin, end: int64 [Q] the history's rows; every one of them is strictly before the moment.
+        target_offsets, targets: the catalogue columns that were right, [Q + 1] and [R]. Encoders never read
+            them; a likelihood does.
+    """
+
+    time: FloatArray
+    begin: IntArray
+    end: IntArray
+    target_offsets: IntArray
+    targets: npt.NDArray[np.integer]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, index: npt.NDArray[np.integer] | slice) -> Queries:
+        """The queries of `index`, in its order."""
+        rows = np.arange(len(self))[index]
+        lengths = np.diff(self.target_offsets)[rows]
+        return Queries(
+            self.time[rows],
+            self.begin[rows],
+            self.end[rows],
+            np.concatenate(([0], np.cumsum(lengths))),
+            self.targets[ranges(self.target_offsets[rows], lengths)],
+        )
+
+
+def ranges(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer]) -> IntArray:
+    """The concatenation of `arange(start, start + length)` over all pairs.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    lengths = np.asarray(lengths, np.int64)
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(np.asarray(starts, np.int64) - (ends - lengths), lengths)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model may be fitted on: a prefix of every user's events, and the catalogue that they make.
+
+    Attributes:
+        log: the packed events.
+        stop: int64 [U] user u's training events are the rows `log.offsets[u]:stop[u]`.
+        catalogue: int [I] the vocabulary numbers seen in training, ascending; a model's columns.
+        column: int32 [vocabulary] an item's column, -1 for one that training never saw.
+        end: the time of the last training event, unix seconds: the age zero of everything that is
+            summed over all users, since nothing may be updated after the cut.
+        validation: queries after the cut for early stopping, or none. Never the test queries.
+    """
+
+    log: PackedLog
+    stop: IntArray
+    catalogue: IntArray
+    column: npt.NDArray[np.int32]
+    end: float
+    validation: Queries | None = None
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """All training rows, by user."""
+        starts = self.log.offsets[:-1]
+        return ranges(starts, self.stop - starts)
+
+    def rows_of(self, users: slice) -> IntArray:
+        """The training rows of a range of users."""
+        starts = self.log.offsets[:-1][users]
+        return ranges(starts, self.stop[users] - starts)
+
+    def shard(self, rank: int, size: int) -> slice:
+        """The users of worker `rank` out of `size`: contiguous, about as many events for each."""
+        events = np.concatenate(([0], np.cumsum(self.stop - self.log.offsets[:-1])))
+        edges = np.searchsorted(events, np.linspace(0, events[-1], size + 1), side="left")
+        edges[0], edges[-1] = 0, self.log.users
+        return slice(int(edges[rank]), int(edges[rank + 1]))
+
+    def moments(self, users: slice = slice(None)) -> Queries:
+        """Every training moment that has a history, as a query whose targets are the items of its events."""
+        rows = self.rows_of(users)
+        if not len(rows):
+            empty = np.zeros(0, np.int64)
+            return Queries(np.zeros(0), empty, empty, np.zeros(1, np.int64), empty)
+        starts = self.log.offsets[:-1][users]
+        first = np.repeat(starts, self.stop[users] - starts)
+        number = self.log.moments[rows]
+        opens = np.ones(len(rows), bool)
+        opens[1:] = (number[1:] != number[:-1]) | (first[1:] != first[:-1])
+        at = np.flatnonzero(opens)
+        length = np.diff(np.append(at, len(rows)))
+        has_history = number[at] > 0
+        at, length = at[has_history], length[has_history]
+        targets = self.column[self.log.items[rows[ranges(at, length)]]]
+        return Queries(
+            np.asarray(self.log.times[rows[at]]),
+            first[at],
+            rows[at],
+            np.concatenate(([0], np.cumsum(length))),
+            targets,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write everything but the log, for workers on other machines to map (`.npy` files).
+
+        `end.npy` comes last: a folder that has it was written whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "stop.npy", self.stop)
+        np.save(folder / "catalogue.npy", self.catalogue)
+        np.save(folder / "column.npy", self.column)
+        if self.validation is not None:
+            for field in fields(Queries):
+                np.save(folder / f"validation-{field.name}.npy", getattr(self.validation, field.name))
+        np.save(folder / "end.npy", np.float64(self.end))
+
+    @classmethod
+    def open(cls, log: PackedLog, folder: Path) -> TrainingData:
+        """Map what `save` wrote."""
+
+        def load(name: str) -> npt.NDArray[np.generic]:
+            return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+        validation = None
+        if (folder / "validation-time.npy").exists():
+            validation = Queries(*(load(f"validation-{field.name}") for field in fields(Queries)))  # type: ignore[arg-type]
+        return cls(
+            log,
+            load("stop"),  # type: ignore[arg-type]
+            load("catalogue"),  # type: ignore[arg-type]
+            load("column"),  # type: ignore[arg-type]
+            float(np.load(folder / "end.npy")),
+            validation,
+        )

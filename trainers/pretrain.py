@@ -1,0 +1,228 @@
+"""Fits on Ray Train: closed forms sum over the workers' users, neural terms train with DDP; one loop for both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
+from trainers.encoders.mlp import Mlp, MlpSettings
+from trainers.finetune import FinetuneSettings
+from trainers.fits import Fits
+from trainers.log import DAY, PackedLog, Queries, TrainingData
+from trainers.loop import Curve, Training, optimise
+from trainers.model import ModelSettings
+from trainers.optimise import OptimiseSettings
+from trainers.workers import Workers
+
+PROGRESS_FILE = "progress.json"
+CHECKPOINT_FILE = "training.pt"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What to fit, as plain data that travels to workers. Folders must be reachable from every worker's machine.
+
+    Attributes:
+        log, vocabulary: the packed log's folder and the size of its vocabulary.
+        data: the folder of the `TrainingData`.
+        out: the folder of the `Fits` to write.
+        terms: the settings of the terms to fit.
+        repeats: whether users take items again.
+        seed: of the batches, the dropout and the first parameters.
+        epochs: by label, neural terms that train for just so many epochs (a refit); others stop on validation.
+        start: a folder of `Fits` to start from (fine-tuning), or none.
+        window_days: only moments so many days before the end of training (fine-tuning), or all.
+        optimise: by label, other settings than the term's own (fine-tuning).
+    """
+
+    log: str
+    vocabulary: int
+    data: str
+    out: str
+    terms: list[dict[str, Any]]
+    repeats: bool
+    seed: int = 0
+    epochs: dict[str, int] = field(default_factory=dict)
+    start: str | None = None
+    window_days: float | None = None
+    optimise: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def name(self) -> str:
+        """The same for the same fit: Ray Train finds an interrupted one's checkpoints by it."""
+        return "fit-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def finetuned(
+        self, settings: FinetuneSettings, out: str, terms: list[MlpSettings], epochs: dict[str, int]
+    ) -> Fit:
+        """The fit that takes neural terms further from where this one left them, on the recent window.
+
+        Args:
+            out: the folder of its `Fits`.
+            terms: what to fine-tune.
+            epochs: by label, just so many epochs (a refit); empty to stop on validation.
+        """
+        optimise = settings.model_dump(mode="json", exclude={"window_days"})
+        return replace(
+            self,
+            out=out,
+            terms=[term.model_dump(mode="json") for term in terms],
+            start=self.out,
+            window_days=settings.window_days,
+            epochs=epochs,
+            optimise={term.label: optimise for term in terms},
+        )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a fit may use: 0 workers run it inside this process (Ray Train's local mode, no cluster needed)."""
+
+    workers: int = 0
+    gpu: bool = False
+    max_failures: int = 0
+
+
+def fit(request: Fit, resources: Resources = Resources()) -> Fits:
+    """Fit the terms of the request and return them from its folder `out`, which appears whole or not at all.
+
+    Raises:
+        RuntimeError: a worker failed (more than `resources.max_failures` times); the message is the worker's.
+    """
+    fits = Fits(Path(request.out))
+    if fits.whole:
+        return fits
+    Path(request.out).parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
+    trainer = TorchTrainer(
+        fit_terms,
+        train_loop_config=asdict(request),
+        scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
+        run_config=RunConfig(
+            name=request.name(),
+            storage_path=str((Path(request.out).parent / "ray-train").absolute()),
+            failure_config=FailureConfig(max_failures=resources.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        reasons = "; ".join(str(reason).strip().splitlines()[-1] for reason in getattr(error, "worker_failures", {}).values())
+        raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
+    partial = _partial(request.out)
+    if not Fits(partial).whole:
+        raise RuntimeError(f"the fit ended without its result in {partial}; it must be on storage that all workers share.")
+    (partial / PROGRESS_FILE).unlink(missing_ok=True)
+    shutil.rmtree(request.out, ignore_errors=True)
+    os.replace(partial, request.out)
+    return fits
+
+
+def _partial(out: str) -> Path:
+    return Path(out).with_name(Path(out).name + ".partial")
+
+
+def fit_terms(config: dict[str, Any]) -> None:
+    """What every worker runs."""
+    request = Fit(**config)
+    workers = Workers.of_ray()
+    data = TrainingData.open(PackedLog.open(request.log, request.vocabulary), Path(request.data))
+    settings = ModelSettings.model_validate({"terms": request.terms})
+    fitted: list[tuple[TermSettings, Statistics | Encoder, Curve | None]] = []
+    for position, term in enumerate(settings.terms):
+        torch.manual_seed(request.seed)
+        encoder = ENCODERS[term.kind](term, len(data.catalogue))
+        if isinstance(encoder, ClosedForm):
+            sums = encoder.statistics(data, data.shard(workers.rank, workers.size))
+            fitted.append((term, {name: workers.sum(sums[name]) for name in sorted(sums)}, None))
+        else:
+            assert isinstance(encoder, Mlp)
+            fitted.append((term, encoder, _train(encoder, position, request, data, workers)))
+    if workers.rank == 0:
+        Fits(_partial(request.out)).write(fitted)
+    ray.train.report({"fitted": len(fitted)})
+
+
+def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:
+    label = encoder.settings.label
+    if request.start is not None:
+        start = Fits(Path(request.start)).state(encoder.settings)
+        if start is None:
+            raise ValueError(f"`{label}`: {request.start} holds no term fitted with the same settings to start from.")
+        encoder.load(start)
+    moments = data.moments()
+    if request.window_days is not None:
+        moments = recent(moments, data.end - request.window_days * DAY)
+    settings = OptimiseSettings(**request.optimise[label]) if label in request.optimise else encoder.settings.training
+    return optimise(
+        encoder,
+        data,
+        moments,
+        settings,
+        repeats=request.repeats,
+        seed=request.seed,
+        epochs=request.epochs.get(label),
+        workers=workers,
+        resume=_resume(position),
+        after_epoch=lambda training: _report(training, position, label, request, workers),
+    )
+
+
+def recent(moments: Queries, since: float) -> Queries:
+    """The moments at or after a time; ValueError where there are none."""
+    index = moments.time >= since
+    if not index.any():
+        raise ValueError("the fine-tuning window must hold at least one training moment; raise `finetune.window_days`.")
+    return moments.take(index.nonzero()[0])
+
+
+def _report(training: Training, position: int, label: str, request: Fit, workers: Workers) -> None:
+    """After each epoch: a checkpoint to go on from, and a line for whoever waits."""
+    curve = training.curve
+    metrics = {"term": label, "epoch": len(curve.loss), "loss": curve.loss[-1]}
+    if workers.rank:
+        ray.train.report(metrics)
+        return
+    partial = _partial(request.out)
+    partial.mkdir(parents=True, exist_ok=True)
+    (partial / PROGRESS_FILE).write_text(json.dumps({**metrics, "validation": curve.validation[-1:]}))
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save({**vars(training), "curve": curve.to_dict(), "position": position}, Path(folder) / CHECKPOINT_FILE)
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+
+
+def _resume(position: int) -> Training | None:
+    """The checkpoint of an interrupted training of the term at this position, if that is where it was."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        file = Path(folder) / CHECKPOINT_FILE
+        if not file.exists():  # local mode hands back the folder of its last report, which is gone
+            return None
+        saved = torch.load(file, weights_only=True)
+    if saved.pop("position") != position:
+        return None
+    return replace(Training(**saved), curve=Curve(**saved["curve"]))
+
+
+def watch(request: Fit, say: Callable[[dict[str, Any]], None]) -> None:
+    """Pass on the latest progress of a fit that runs elsewhere, if there is any."""
+    try:
+        say(json.loads((_partial(request.out) / PROGRESS_FILE).read_text()))
+    except (FileNotFoundError, json.JSONDecodeError):  # not begun, or read in the middle of a write
+        return

@@ -1,0 +1,31 @@
+"""The configuration of a search, apart from `trainers.search` so that reading one does not import Ray."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trainers.space import Space
+
+
+class SearchSettings(BaseModel):
+    """`{trials: 48, metric: ndcg@10, space: {own: {…}}}`.
+
+    Attributes:
+        trials: how many, the starting points included.
+        metric: what validation is ranked by.
+        space: what varies.
+        seed: of the proposals.
+        generation: trials proposed at once; they may run side by side, and the next ones learn from all of them.
+        concurrent: the most trials at once; by default as many as the cluster has CPUs.
+        max_failed: so many trials may fail before the run counts as failed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trials: int = Field(48, ge=1)
+    metric: str = "ndcg@10"
+    space: Space = Space({})
+    seed: int = 0
+    generation: int = Field(8, ge=1)
+    concurrent: int | None = Field(None, ge=1)
+    max_failed: int = Field(0, ge=0)
