@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from harness.report import account, experiment, opening, results, words
+from harness.report import account, choice, experiment, opening, results, words
 from harness.report.blocks import Block, Gallery, Section, Shot
 from harness.report.figures import figures
 from harness.report.parts import text_of
@@ -29,8 +29,8 @@ def render(summary: Mapping[str, Any], *, config_text: str) -> str:
     sections = [
         account.asked(summary, config_text),
         account.data(summary),
-        account.curve(summary),
-        account.search(summary),
+        choice.curve(summary),
+        choice.search(summary),
         account.training(summary),
         results.evaluation(summary),
         results.segments(summary),

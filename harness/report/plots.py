@@ -25,7 +25,6 @@ BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
 )
 INK, MUTED, RULE = "#22292f", "#66717b", "#dfe3e6"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 WIDTH, HEIGHT, LETTERS = 5.2, 2.9, 9.5
 TICKS = {
     "days": (

@@ -51,7 +51,7 @@ def test_a_figure_can_be_saved_as_png() -> None:
     "key", ["data", "search", "terms", "training", "evaluation", "models", "comparisons", "ab"]
 )
 def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
-    less = {} if key < "d" else None
+    less: dict[str, Any] | None = {} if key < "d" else None
     assert set(figures(summary() | {key: less})) < set(NAMES)
 
 
