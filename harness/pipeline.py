@@ -28,6 +28,7 @@ from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
 from trainers.encoders.trend import TrendSettings
+from trainers.fits import Fits
 from trainers.model import ModelSettings
 from trainers.search import SearchResult
 
@@ -40,10 +41,11 @@ PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "optuna", "pya
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the search ended with: the model and its control under `none`."""
+    """What validation decided: the model, its control under `none`, and the fits that serve both."""
 
     model: ModelSettings
     control: ModelSettings
+    fits: Fits
     search: SearchResult | None = None
     control_search: SearchResult | None = None
     finetuned: Finetuned | None = None
@@ -90,7 +92,8 @@ def choose(workshop: Workshop) -> Chosen:
         model = searched.settings(searched.ranking[0])
         control_searched = workshop.search(fits, control=True)
         control = control_searched.settings(control_searched.ranking[0])
-    return Chosen(model, control, searched, control_searched, workshop.finetune(fits, model))
+    fits = workshop.serving([model, control], fits)
+    return Chosen(model, control, fits, searched, control_searched, workshop.finetune(fits, model))
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,7 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry) -> Outcome:
     assert settings.registry is not None
     stage = workshop.test
     trend = trend_alone(chosen.model)
-    fits = workshop.pretrain([settings.model, settings.model.without_forgetting()])
-    model, control, popular = workshop.final([chosen.model, chosen.control, trend], fits, chosen.finetuned)
+    model, control, popular = workshop.final([chosen.model, chosen.control, trend], chosen.fits, chosen.finetuned)
     metrics, ks = _metrics(settings)
     audit = stage.audit()
     about = {
@@ -215,7 +217,7 @@ def publish(
         },
         "search": search_story(workshop, chosen.search, chosen.control_search) if chosen.search else None,
         "terms": curve_of_terms(chosen.model, workshop),
-        "training": training_story(workshop, chosen),
+        "training": training_story(chosen),
         "finetune": _finetune_story(chosen.finetuned),
         "evaluation": evaluation,
         "models": {name: found.summary(level) for name, found in outcome.evaluations.items()},

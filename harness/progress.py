@@ -32,11 +32,12 @@ class Bar:
 @contextmanager
 def bar(title: str, total: int | None = None) -> Iterator[Bar]:
     """Show `title` while the block runs, with the time it takes; where stderr is no terminal, a line at its end."""
+    counted = [MofNCompleteColumn()] if total is not None else []
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        *counted,
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
         console=console,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,13 +115,12 @@ def curve_of_terms(model: ModelSettings, workshop: Workshop) -> list[dict[str, A
     return entries
 
 
-def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
+def training_story(chosen: Chosen) -> list[dict[str, Any]]:
     """The loss curves of the neural terms, pretraining and fine-tuning."""
-    settings = workshop.settings
     entries = []
-    base = workshop.request("val", [settings.model, settings.model.without_forgetting()])
-    for stage, folder in (("pretrain", base.out), ("finetune", f"{base.out}-finetuned")):
-        fits = Fits(workshop.folder / folder)
+    pretrained = chosen.fits.folder
+    for stage, folder in (("pretrain", pretrained), ("finetune", Path(f"{pretrained}-finetuned"))):
+        fits = Fits(folder)
         for term in neural_terms(chosen.model):
             curve = fits.curve(term) if fits.whole else None
             if curve:

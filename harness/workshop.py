@@ -25,7 +25,7 @@ from harness.settings import RunSettings
 from harness.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
-from trainers.finetune import neural_terms
+from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.fits import Fits, fit_term
 from trainers.model import Model, ModelSettings
 from trainers.pretrain import Fit, Resources, fit, watch
@@ -127,12 +127,12 @@ class Workshop:
             epochs=epochs,
         )
 
-    def fit(self, request: Fit, title: str) -> Fits:
-        """Run a fit on Ray Train, or find it done."""
-        fits = Fits(Path(request.out))
-        if fits.whole:
-            say(f"{title}: found in {fits.folder}")
-            return fits
+    def fit(self, requests: list[Fit], title: str) -> list[Fits]:
+        """Run fits on one crew of Ray Train workers, or find them done."""
+        todo = [request for request in requests if not Fits(Path(request.out)).whole]
+        if not todo:
+            say(f"{title}: found in {requests[0].out}")
+            return [Fits(Path(request.out)) for request in requests]
         train = self.settings.train
         with bar(title) as line:
             if train.workers:
@@ -140,14 +140,29 @@ class Workshop:
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
-                line.update(done=seen["epoch"], note=f"{seen['term']}: loss {seen['loss']:.4f}")
+                line.update(note=f"{seen['term']}: epoch {seen['epoch']}, loss {seen['loss']:.4f}")
 
-            with watching(lambda: watch(request, note)):
-                return fit(request, resources)
+            with watching(lambda: watch(todo, note)):
+                return fit(requests, resources)
 
     def pretrain(self, models: list[ModelSettings] | None = None) -> Fits:
-        """The terms of the configuration (or of these models), fitted before the validation cut."""
-        return self.fit(self.request("val", models or [self.settings.model]), "pretrain")
+        """The terms of the configuration (or of these models), fitted before the validation cut.
+
+        Where the configuration asks for fine-tuning, the first model's neural terms are fine-tuned by the same
+        workers: starting those costs more than the fit, and fine-tuning needs nothing of a search."""
+        models = models or [self.settings.model]
+        request = self.request("val", models)
+        tune = self.settings.finetune
+        requests = [request] if tune is None else [request, _finetuned(request, tune, models[0])]
+        return self.fit(requests, "pretrain" if tune is None else "pretrain, fine-tune")[0]
+
+    def serving(self, models: list[ModelSettings], fits: Fits) -> Fits:
+        """The fits that have all neural terms of these models: those given, unless a search has changed a setting
+        that their training depends on."""
+        terms = [term for model in models for term in neural_terms(model)]
+        if all(fits.state(term) is not None for term in terms):
+            return fits
+        return self.pretrain(models)
 
     # Search
 
@@ -207,8 +222,7 @@ class Workshop:
         if settings is None:
             return None
         base = replace(self.request("val", [model]), out=str(fits.folder))
-        request = base.finetuned(settings, f"{base.out}-finetuned", neural_terms(model), {})
-        tuned = self.fit(request, "fine-tune")
+        (tuned,) = self.fit([_finetuned(base, settings, model)], "fine-tune")
         metric = self.settings.metric
         before = Judge(self.val, fits, self.settings.seed).values(model, metric)
         after = self.val.evaluate(self.assemble(self.val, model, fits, tuned), (metric,), ()).values[metric]
@@ -232,17 +246,14 @@ class Workshop:
 
         Only the first is fine-tuned, where that was kept."""
         request = self.request("test", models, fits)
-        refit = tuned = self.fit(request, "refit for test")
+        requests = [request]
         if finetuned and finetuned.kept:
             assert self.settings.finetune is not None
-            tuned = self.fit(
-                request.finetuned(
-                    self.settings.finetune, f"{request.out}-finetuned", neural_terms(models[0]), finetuned.epochs
-                ),
-                "fine-tune for test",
-            )
+            requests.append(_finetuned(request, self.settings.finetune, models[0], finetuned.epochs))
+        refit, *tuned = self.fit(requests, "refit for test")
         return [
-            self.assemble(self.test, model, refit, tuned if model is models[0] else None) for model in models
+            self.assemble(self.test, model, refit, tuned[0] if tuned and model is models[0] else None)
+            for model in models
         ]
 
     def assemble(self, stage: Stage, model: ModelSettings, fits: Fits, tuned: Fits | None = None) -> Model:
@@ -265,7 +276,13 @@ class Workshop:
         if stage == "val":
             return self.assemble(self.val, model, self.pretrain())
         validated = self.pretrain() if neural_terms(model) else None
-        return self.assemble(self.test, model, self.fit(self.request("test", [model], validated), "fit"))
+        return self.assemble(self.test, model, self.fit([self.request("test", [model], validated)], "fit")[0])
+
+
+def _finetuned(
+    request: Fit, settings: FinetuneSettings, model: ModelSettings, epochs: dict[str, int] | None = None
+) -> Fit:
+    return request.finetuned(settings, f"{request.out}-finetuned", neural_terms(model), epochs or {})
 
 
 def _solvable(model: ModelSettings, space: Space) -> list[Any]:

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,24 +96,31 @@ class Resources:
     max_failures: int = 0
 
 
-def fit(request: Fit, resources: Resources = Resources()) -> Fits:
-    """Fit the terms of the request and return them from its folder `out`, which appears whole or not at all.
+def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fits]:
+    """Run fits one after the other on one crew of workers, each into its folder `out`, whole or not at all.
+
+    A later request may start from the folder of an earlier one. Requests whose folder is there are done already.
 
     Raises:
         RuntimeError: a worker failed (more than `resources.max_failures` times); the message is the worker's.
     """
-    fits = Fits(Path(request.out))
-    if fits.whole:
-        return fits
-    Path(request.out).parent.mkdir(parents=True, exist_ok=True)
+    todo = [request for request in requests if not Fits(Path(request.out)).whole]
+    if todo:
+        _launch(todo, resources)
+    return [Fits(Path(request.out)) for request in requests]
+
+
+def _launch(requests: list[Fit], resources: Resources) -> None:
+    storage = Path(requests[0].out).parent / "ray-train"
+    storage.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
     trainer = TorchTrainer(
-        fit_terms,
-        train_loop_config=asdict(request),
+        fit_all,
+        train_loop_config={"requests": [asdict(request) for request in requests]},
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
         run_config=RunConfig(
-            name=request.name(),
-            storage_path=str((Path(request.out).parent / "ray-train").absolute()),
+            name=requests[0].name(),
+            storage_path=str(storage.absolute()),
             failure_config=FailureConfig(max_failures=resources.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
@@ -121,25 +128,30 @@ def fit(request: Fit, resources: Resources = Resources()) -> Fits:
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        reasons = "; ".join(str(reason).strip().splitlines()[-1] for reason in getattr(error, "worker_failures", {}).values())
+        failures = getattr(error, "worker_failures", {}).values()
+        reasons = "; ".join(dict.fromkeys(str(failure).strip().splitlines()[-1] for failure in failures))
         raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
-    partial = _partial(request.out)
-    if not Fits(partial).whole:
-        raise RuntimeError(f"the fit ended without its result in {partial}; it must be on storage that all workers share.")
-    (partial / PROGRESS_FILE).unlink(missing_ok=True)
-    shutil.rmtree(request.out, ignore_errors=True)
-    os.replace(partial, request.out)
-    return fits
+    for request in requests:
+        if not Fits(Path(request.out)).whole:
+            raise RuntimeError(
+                f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
+            )
 
 
 def _partial(out: str) -> Path:
     return Path(out).with_name(Path(out).name + ".partial")
 
 
-def fit_terms(config: dict[str, Any]) -> None:
+def fit_all(config: dict[str, Any]) -> None:
     """What every worker runs."""
-    request = Fit(**config)
     workers = Workers.of_ray()
+    for request in (Fit(**entry) for entry in config["requests"]):
+        if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
+            _fit_terms(request, workers)
+        ray.train.report({"done": request.out})  # a barrier: the next request may start from this one's folder
+
+
+def _fit_terms(request: Fit, workers: Workers) -> None:
     data = TrainingData.open(PackedLog.open(request.log, request.vocabulary), Path(request.data))
     settings = ModelSettings.model_validate({"terms": request.terms})
     fitted: list[tuple[TermSettings, Statistics | Encoder, Curve | None]] = []
@@ -153,8 +165,11 @@ def fit_terms(config: dict[str, Any]) -> None:
             assert isinstance(encoder, Mlp)
             fitted.append((term, encoder, _train(encoder, position, request, data, workers)))
     if workers.rank == 0:
-        Fits(_partial(request.out)).write(fitted)
-    ray.train.report({"fitted": len(fitted)})
+        partial = _partial(request.out)
+        Fits(partial).write(fitted)
+        (partial / PROGRESS_FILE).unlink(missing_ok=True)
+        shutil.rmtree(request.out, ignore_errors=True)
+        os.replace(partial, request.out)
 
 
 def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:
@@ -177,7 +192,7 @@ def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, worker
         seed=request.seed,
         epochs=request.epochs.get(label),
         workers=workers,
-        resume=_resume(position),
+        resume=_resume(request, position),
         after_epoch=lambda training: _report(training, position, label, request, workers),
     )
 
@@ -201,12 +216,13 @@ def _report(training: Training, position: int, label: str, request: Fit, workers
     partial.mkdir(parents=True, exist_ok=True)
     (partial / PROGRESS_FILE).write_text(json.dumps({**metrics, "validation": curve.validation[-1:]}))
     with tempfile.TemporaryDirectory() as folder:
-        torch.save({**vars(training), "curve": curve.to_dict(), "position": position}, Path(folder) / CHECKPOINT_FILE)
+        saved = {**vars(training), "curve": curve.to_dict(), "request": request.name(), "position": position}
+        torch.save(saved, Path(folder) / CHECKPOINT_FILE)
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
 
 
-def _resume(position: int) -> Training | None:
-    """The checkpoint of an interrupted training of the term at this position, if that is where it was."""
+def _resume(request: Fit, position: int) -> Training | None:
+    """The checkpoint of an interrupted training of this request's term, if that is where it was."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         return None
@@ -215,14 +231,15 @@ def _resume(position: int) -> Training | None:
         if not file.exists():  # local mode hands back the folder of its last report, which is gone
             return None
         saved = torch.load(file, weights_only=True)
-    if saved.pop("position") != position:
+    if (saved.pop("request"), saved.pop("position")) != (request.name(), position):
         return None
     return replace(Training(**saved), curve=Curve(**saved["curve"]))
 
 
-def watch(request: Fit, say: Callable[[dict[str, Any]], None]) -> None:
-    """Pass on the latest progress of a fit that runs elsewhere, if there is any."""
-    try:
-        say(json.loads((_partial(request.out) / PROGRESS_FILE).read_text()))
-    except (FileNotFoundError, json.JSONDecodeError):  # not begun, or read in the middle of a write
-        return
+def watch(requests: Sequence[Fit], say: Callable[[dict[str, Any]], None]) -> None:
+    """Pass on the latest progress of fits that run elsewhere, if there is any."""
+    for request in requests:
+        try:
+            say(json.loads((_partial(request.out) / PROGRESS_FILE).read_text()))
+        except (FileNotFoundError, json.JSONDecodeError):  # not begun, over, or read in the middle of a write
+            continue
