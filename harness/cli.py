@@ -1,4 +1,4 @@
-"""The command line. Results go to stdout, progress and messages to stderr; exit code 2 is wrong input, 1 failed work."""
+"""The command line: results to stdout, progress and messages to stderr; exit code 2 is wrong input, 1 failed work."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     found = workshop.search(fits)
     control = workshop.search(fits, control=True)
     best = found.settings(found.ranking[0])
-    result = search_story(workshop, found, control) | {"model": best.model_dump(mode="json", exclude_none=True)}
+    result = search_story(workshop, found, control) | {
+        "model": best.model_dump(mode="json", exclude_none=True)
+    }
     _emit(result, as_json, show_search)
 
 
@@ -125,7 +127,9 @@ def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> Non
     workshop = Workshop.open(settings)
     tuned = workshop.finetune(workshop.pretrain(), settings.model)
     if tuned is None:
-        raise ConfigurationError("`lethe finetune` needs a block `finetune`, such as finetune: {window_days: 60}.")
+        raise ConfigurationError(
+            "`lethe finetune` needs a block `finetune`, such as finetune: {window_days: 60}."
+        )
     result = {"kept": tuned.kept, "reason": tuned.reason, "epochs": tuned.epochs}
     _emit(result | {settings.metric: tuned.difference.to_dict()}, as_json, pairs)
 
@@ -134,7 +138,9 @@ def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> Non
 def evaluate(
     config: Config,
     stage: Annotated[str, typer.Option(help="val or test.")] = "test",
-    model: Annotated[str | None, typer.Option("--model", help="Evaluate this registered version or alias.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Evaluate this registered version or alias.")
+    ] = None,
     set_: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -169,7 +175,9 @@ def compare(
 def recommend(
     config: Config,
     user: Annotated[str, typer.Option(help="A user id of the log.")],
-    at: Annotated[str | None, typer.Option(help="The moment, ISO 8601 or unix seconds; by default now.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The moment, ISO 8601 or unix seconds; by default now.")
+    ] = None,
     k: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
     model: Which = "champion",
     explain: Annotated[bool, typer.Option("--explain", help="Show what holds each item up.")] = False,
@@ -219,7 +227,9 @@ def rollback(config: Config, set_: Changes = None, as_json: Json = False) -> Non
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A registered model or a configuration; all if left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A registered model or a configuration; all if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List registered models and their versions, newest first.
@@ -247,7 +257,9 @@ def report(config: Config, set_: Changes = None, as_json: Json = False) -> None:
 @app.command()
 def run(
     config: Config,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do a run that is done again, from the start.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Do a run that is done again, from the start.")
+    ] = False,
     set_: Changes = None,
     as_json: Json = False,
 ) -> None:

@@ -20,7 +20,9 @@ def markdown(story: dict[str, Any]) -> str:
         cells = [f"{figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"]
         for entry in story["comparisons"]:
             found = entry.get(metric)
-            cells.append(f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]" if found else "")
+            cells.append(
+                f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]" if found else ""
+            )
         lines.append(f"| {metric} | " + " | ".join(cells) + " |")
     lines += ["", "| term | weight | forgetting | half-life |", "|---|---|---|---|"]
     for term in story["terms"]:
@@ -37,7 +39,9 @@ def markdown(story: dict[str, Any]) -> str:
         f"{evaluation['queries']:,} test queries of {evaluation['users']:,} users ({story['protocol']}). "
         f"{evaluation['audit']['verdict']}",
         "",
-        "Compared with " + ", ".join(f"`{names[name]}`" for name in others) + " on the same queries, paired, with "
+        "Compared with "
+        + ", ".join(f"`{names[name]}`" for name in others)
+        + " on the same queries, paired, with "
         "intervals that resample users. The report and the configuration are with the run.",
     ]
     return "\n".join(lines)

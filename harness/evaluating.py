@@ -89,13 +89,19 @@ def list_models(name: str | None) -> dict[str, Any]:
         wanted = [registry_of(load(name)).name]
     else:
         wanted = [name] if name else names()
-    return {"models": [{"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted]}
+    return {
+        "models": [
+            {"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted
+        ]
+    }
 
 
 def registry_of(settings: RunSettings) -> Registry:
     """The registered model of a configuration."""
     if settings.registry is None:
-        raise ConfigurationError("This command needs `registry.name`: what the model is called in the registry.")
+        raise ConfigurationError(
+            "This command needs `registry.name`: what the model is called in the registry."
+        )
     return Registry(settings.registry.name)
 
 

@@ -68,7 +68,10 @@ def decide(
         if name.startswith("coverage"):
             least = theirs[name] * (1 - gate.coverage_loss)
             checks.append(
-                (mine[name] >= least, f"{name} {mine[name]:.3f} {{}} at or above {least:.3f} (of {theirs[name]:.3f})")
+                (
+                    mine[name] >= least,
+                    f"{name} {mine[name]:.3f} {{}} at or above {least:.3f} (of {theirs[name]:.3f})",
+                )
             )
     reasons = [text.format("is" if passed else "is not") for passed, text in checks]
     if audit.leaks:

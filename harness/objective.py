@@ -45,7 +45,14 @@ class ValidationObjective:
     def key(self) -> str:
         fingerprint = Path(self.store).name
         return json.dumps(
-            [__version__, fingerprint, self.split.model_dump(mode="json"), self.repeats, self.metric, self.seed]
+            [
+                __version__,
+                fingerprint,
+                self.split.model_dump(mode="json"),
+                self.repeats,
+                self.metric,
+                self.seed,
+            ]
         )
 
     def open(self) -> Callable[[ModelSettings], npt.NDArray[np.float64]]:

@@ -39,7 +39,9 @@ class Package:
     about: dict[str, Any]
 
     @classmethod
-    def of(cls, model: Model, store: Store, catalogue: npt.NDArray[np.integer], about: dict[str, Any]) -> Package:
+    def of(
+        cls, model: Model, store: Store, catalogue: npt.NDArray[np.integer], about: dict[str, Any]
+    ) -> Package:
         titles = [""] * len(catalogue) if store.titles is None else [t or "" for t in store.titles[catalogue]]
         return cls(model, [str(item) for item in store.item_ids[catalogue]], titles, about)
 
@@ -64,7 +66,9 @@ class Package:
         return np.array([self.column_of.get(str(item), -1) for item in item_ids], np.int32)
 
     def histories(
-        self, events: Sequence[tuple[Sequence[str], Sequence[float], Sequence[float] | None]], at: Sequence[float]
+        self,
+        events: Sequence[tuple[Sequence[str], Sequence[float], Sequence[float] | None]],
+        at: Sequence[float],
     ) -> Histories:
         """Histories from (item ids, times, weights) of each query; events at or after its moment are left out.
 
@@ -82,7 +86,9 @@ class Package:
                     f"({len(items)}, {len(clock)}, {len(weight)})."
                 )
             if not np.isfinite(clock).all() or not np.isfinite(moment):
-                raise ValueError(f"`times` and `at` must be unix seconds, but row {number} has one that is no number.")
+                raise ValueError(
+                    f"`times` and `at` must be unix seconds, but row {number} has one that is no number."
+                )
             number_of = self.column(items)
             number_of[number_of < 0] = unknown
             order = np.argsort(clock, kind="stable")
@@ -92,7 +98,11 @@ class Package:
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         flat = [np.concatenate([part[i] for part in kept]) if kept else np.zeros(0) for i in range(3)]
         log = PackedLog(
-            offsets, flat[0].astype(np.int32), flat[1].astype(np.float64), flat[2].astype(np.float32), unknown + 1
+            offsets,
+            flat[0].astype(np.int32),
+            flat[1].astype(np.float64),
+            flat[2].astype(np.float32),
+            unknown + 1,
         )
         empty = np.zeros(0, np.int64)
         queries = Queries(

@@ -63,7 +63,9 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
         ConfigurationError, DataError: wrong input. IncompleteError: a trial or a step did not finish.
     """
     if settings.registry is None:
-        raise ConfigurationError("`lethe run` needs `registry.name`: what the model is called in the registry.")
+        raise ConfigurationError(
+            "`lethe run` needs `registry.name`: what the model is called in the registry."
+        )
     started = time.monotonic()
     workshop = Workshop.open(settings)
     if fresh:
@@ -121,7 +123,9 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry) -> Outcome:
     assert settings.registry is not None
     stage = workshop.test
     trend = trend_alone(chosen.model)
-    model, control, popular = workshop.final([chosen.model, chosen.control, trend], chosen.fits, chosen.finetuned)
+    model, control, popular = workshop.final(
+        [chosen.model, chosen.control, trend], chosen.fits, chosen.finetuned
+    )
     metrics, ks = _metrics(settings)
     audit = stage.audit()
     about = {
@@ -227,7 +231,9 @@ def publish(
     }
     with bar("register") as line, registry.run(token, f"{registry.name} {story['created']}") as run_id:
         story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
-        registry.log(run_id, _params(chosen.model, settings), _metric_values(evaluation, comparisons), _tags(story))
+        registry.log(
+            run_id, _params(chosen.model, settings), _metric_values(evaluation, comparisons), _tags(story)
+        )
         version = registry.register(run_id, token, outcome.package, _tags(story))
         if outcome.decision.promoted:
             registry.promote(version, outcome.decision.to_dict())
@@ -322,7 +328,9 @@ def _params(model: ModelSettings, settings: RunSettings) -> dict[str, Any]:
         "seed": settings.seed,
     }
     for term in model.terms:
-        for name, value in term.model_dump(mode="json", exclude={"name", "training"}, exclude_none=True).items():
+        for name, value in term.model_dump(
+            mode="json", exclude={"name", "training"}, exclude_none=True
+        ).items():
             if isinstance(value, dict):
                 params |= {f"{term.label}.{name}.{key}": inner for key, inner in value.items()}
             else:
@@ -341,7 +349,11 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
         for name, found in entry.items():
             if name != "against":
                 plain = f"{name.replace('@', '_')}_over_{against}"
-                values |= {plain: found["difference"], f"{plain}_low": found["low"], f"{plain}_high": found["high"]}
+                values |= {
+                    plain: found["difference"],
+                    f"{plain}_low": found["low"],
+                    f"{plain}_high": found["high"],
+                }
     return values
 
 
@@ -359,7 +371,10 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
 
 
 def _reproduce(config_path: Path, registry: Registry) -> list[str]:
-    return [f"lethe run {config_path} --fresh", f"MLFLOW_TRACKING_URI={registry.uri} lethe models {registry.name}"]
+    return [
+        f"lethe run {config_path} --fresh",
+        f"MLFLOW_TRACKING_URI={registry.uri} lethe models {registry.name}",
+    ]
 
 
 def _token(folder: Path) -> str:
@@ -392,7 +407,9 @@ def write_report(settings: RunSettings) -> Path:
     """Write the report of a run that is done once more; ConfigurationError where it is not done."""
     folder = Workshop.open(settings).folder
     if not (folder / STORY_FILE).exists():
-        raise ConfigurationError(f"A report needs a run that is done, but {folder} holds none; `lethe run` makes one.")
+        raise ConfigurationError(
+            f"A report needs a run that is done, but {folder} holds none; `lethe run` makes one."
+        )
     path = folder / REPORT_FILE
     report.write(json.loads((folder / STORY_FILE).read_text()), settings.text(), path)
     return path

@@ -31,13 +31,15 @@ SIGNATURE = ModelSignature(
 the moment are left out. `weights` matter to terms that count them only. `k` is how many items to return."""
 
 
-class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class ServedModel(mlflow.pyfunc.PythonModel):
     """`predict` returns a row for each query: the items, best first, and their scores."""
 
     def load_context(self, context: Any) -> None:
         self.package = Package.load(Path(context.artifacts[ARTIFACT]))
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         k = int((params or {}).get("k", 10))
         if k < 1:
             raise ValueError(f"`k >= 1` must hold, but got {k}.")

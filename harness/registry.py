@@ -86,7 +86,9 @@ class Registry:
         found: list[Version] = []
         token: str | None = None
         while True:
-            page: PagedList[Any] = self.client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            page: PagedList[Any] = self.client.search_model_versions(
+                f"name = '{self.name}'", page_token=token
+            )
             for entry in page:
                 number = int(entry.version)
                 found.append(
@@ -142,7 +144,9 @@ class Registry:
         if found is not None:
             return str(found.experiment_id)
         location = None
-        if self.uri.startswith("sqlite:///"):  # beside the database, not in the `mlruns` that flips MLflow's default
+        if self.uri.startswith(
+            "sqlite:///"
+        ):  # beside the database, not in the `mlruns` that flips MLflow's default
             folder = Path(self.uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / self.name
             location = folder.as_uri()
         return str(self.client.create_experiment(self.name, artifact_location=location))
@@ -159,7 +163,9 @@ class Registry:
             run_id,
             metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items() if name not in logged],
             params=[
-                Param(name, str(value)[:6000]) for name, value in params.items() if name not in run.data.params
+                Param(name, str(value)[:6000])
+                for name, value in params.items()
+                if name not in run.data.params
             ],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
@@ -204,16 +210,22 @@ class Registry:
 
     def note(self, version: Version, decision: dict[str, Any]) -> None:
         """Store a decision of the gate, yes or no, with its figures."""
-        self.client.set_model_version_tag(self.name, str(version.version), DECISION_TAG, json.dumps(decision)[:5000])
+        self.client.set_model_version_tag(
+            self.name, str(version.version), DECISION_TAG, json.dumps(decision)[:5000]
+        )
 
     def rollback(self) -> tuple[Version, Version]:
         """Make the champion before this one champion again; returns (the one that was, the one that is)."""
         champion = self.aliased(CHAMPION)
         if champion is None:
-            raise ConfigurationError(f"`{self.name}` has no champion to roll back; `lethe promote` makes one.")
+            raise ConfigurationError(
+                f"`{self.name}` has no champion to roll back; `lethe promote` makes one."
+            )
         previous = champion.tags.get(PREVIOUS_TAG)
         if previous is None:
-            raise ConfigurationError(f"version {champion.version} of `{self.name}` replaced no champion to go back to.")
+            raise ConfigurationError(
+                f"version {champion.version} of `{self.name}` replaced no champion to go back to."
+            )
         back = self.find(previous)
         self.client.set_registered_model_alias(self.name, CHAMPION, str(back.version))
         return champion, self.find(str(back.version))

@@ -144,7 +144,9 @@ class RunSettings(_Settings):
 def _per_query(metric: str, where: str) -> None:
     found = resolve([metric])
     if len(found) != 1 or metric.startswith("coverage"):
-        raise ValueError(f"`{where}` must be one metric with a value per query, such as ndcg@10, but got {metric!r}.")
+        raise ValueError(
+            f"`{where}` must be one metric with a value per query, such as ndcg@10, but got {metric!r}."
+        )
 
 
 def load(path: Path | str, changes: list[str] | None = None) -> RunSettings:
@@ -166,7 +168,9 @@ def load(path: Path | str, changes: list[str] | None = None) -> RunSettings:
         where = str(error).replace("\n", " ")
         raise ConfigurationError(f"A configuration must be YAML, but `{path}` is not: {where}") from None
     if not isinstance(tree, dict):
-        raise ConfigurationError(f"A configuration must be a mapping, but `{path}` holds {type(tree).__name__}.")
+        raise ConfigurationError(
+            f"A configuration must be a mapping, but `{path}` holds {type(tree).__name__}."
+        )
     for change in changes or []:
         _set(tree, change)
     try:

@@ -12,8 +12,8 @@ import evaluators
 from harness.workshop import Workshop
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
-from trainers.forgetting import Forgetting, build
 from trainers.fits import Fits
+from trainers.forgetting import Forgetting, build
 from trainers.model import ModelSettings
 from trainers.search import Outcome, SearchResult
 
@@ -59,7 +59,9 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
                 "high": -entry["low"],
             }
         )
-    trials = [(trial, False) for trial in found.trials] + [(t, True) for t in (control.trials if control else [])]
+    trials = [(trial, False) for trial in found.trials] + [
+        (t, True) for t in (control.trials if control else [])
+    ]
     failed = found.failed + (control.failed if control else [])
     return {
         "trials": len(found.trials),

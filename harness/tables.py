@@ -53,7 +53,9 @@ def show_search(result: dict[str, Any]) -> None:
 
 
 def show_decision(result: dict[str, Any]) -> None:
-    out.print(f"{result['name']} v{result['version']}: {'promoted' if result['promoted'] else 'not promoted'}")
+    out.print(
+        f"{result['name']} v{result['version']}: {'promoted' if result['promoted'] else 'not promoted'}"
+    )
     for reason in result["reasons"]:
         out.print(f"- {reason}", markup=False)
 
@@ -75,7 +77,9 @@ def show_models(result: dict[str, Any]) -> None:
 
 def show_recommendation(result: dict[str, Any]) -> None:
     model = result["model"]
-    out.print(f"{model['name']} v{model['version']} for user {result['user']} at {result['at']}", markup=False)
+    out.print(
+        f"{model['name']} v{model['version']} for user {result['user']} at {result['at']}", markup=False
+    )
     table = _table("item", "title", "score")
     for entry in result["items"]:
         table.add_row(entry["item"], entry["title"], f"{entry['score']:.4f}")

@@ -205,8 +205,8 @@ class Workshop:
             say(f"{title}: {trial.name} failed: {trial.error}")
         if len(failed) > settings.max_failed:
             raise IncompleteError(
-                f"{len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows {settings.max_failed}: "
-                + "; ".join(f"{trial.name}: {trial.error}" for trial in failed[:3])
+                f"{len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows "
+                f"{settings.max_failed}: " + "; ".join(f"{trial.name}: {trial.error}" for trial in failed[:3])
             )
         if not result.ranking:
             raise IncompleteError(f"{title}: no trial finished.")
@@ -227,13 +227,17 @@ class Workshop:
         before = Judge(self.val, fits, self.settings.seed).values(model, metric)
         after = self.val.evaluate(self.assemble(self.val, model, fits, tuned), (metric,), ()).values[metric]
         difference = evaluators.paired(after, before, self.val.users)
-        epochs = {term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))}
+        epochs = {
+            term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))
+        }
         moved = any(epochs.values())
         kept = moved and difference.difference > 0
         if not moved:
             reason = "no epoch on the recent window bettered the likelihood on validation"
         else:
-            reason = f"{metric} on validation {'rose' if kept else 'did not rise'}: {difference.difference:+.4f}"
+            reason = (
+                f"{metric} on validation {'rose' if kept else 'did not rise'}: {difference.difference:+.4f}"
+            )
         say(f"fine-tune: {'kept' if kept else 'not kept'}, {reason}")
         return Finetuned(kept, reason, epochs, difference)
 
@@ -292,11 +296,14 @@ def _solvable(model: ModelSettings, space: Space) -> list[Any]:
         if term.kind != "linear" or term.variant != "ease":
             continue
         domains = [
-            part.domains["l2"] for key, part in space.root.items() if term.label in key.split("+") and "l2" in part.domains
+            part.domains["l2"]
+            for key, part in space.root.items()
+            if term.label in key.split("+") and "l2" in part.domains
         ]
         if any(isinstance(domain, Range) for domain in domains):
             continue  # a λ from a range serves its own trial alone
-        values = [value for domain in domains for value in domain] if domains else [term.l2]  # type: ignore[union-attr]
+        listed = [domain for domain in domains if not isinstance(domain, Range)]
+        values = [float(value) for domain in listed for value in domain] or [term.l2]
         terms += [term.model_copy(update={"l2": float(value)}) for value in np.unique(values)]
     return terms
 
@@ -308,10 +315,15 @@ def _merged(models: list[ModelSettings]) -> list[TermSettings]:
     for model in models:
         for term in model.terms:
             encoder = ENCODERS[term.kind]
-            closed = issubclass(encoder, ClosedForm)
-            key = json.dumps(encoder.statistics_key(term) if closed else encoder.fit_key(term), sort_keys=True)
+            served = (
+                encoder.statistics_key(term) if issubclass(encoder, ClosedForm) else encoder.fit_key(term)
+            )
+            key = json.dumps([term.kind, served], sort_keys=True)
             if key not in merged:
-                label = term.label if term.label not in labels else f"{term.label}.{len(labels)}"
+                label, number = term.label, 1
+                while label in labels:
+                    number += 1
+                    label = f"{term.label}-{number}"
                 labels.add(label)
                 merged[key] = term.model_copy(update={"name": label, "weight": 1.0})
     return list(merged.values())

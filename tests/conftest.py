@@ -30,7 +30,7 @@ def ray_session() -> Iterator[str]:
     ray.shutdown()
 
 
-@pytest.fixture()
+@pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory; MLflow and the stores of the test lie in it."""
     monkeypatch.chdir(tmp_path)

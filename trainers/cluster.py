@@ -1,4 +1,4 @@
-"""One connection to Ray for everything that a run does: starting it costs seconds, so it is started once, when needed."""
+"""One connection to Ray for everything that a run does: starting it costs seconds, so it is started once."""
 
 from __future__ import annotations
 

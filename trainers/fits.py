@@ -37,8 +37,13 @@ class Fits:
         for settings, fitted, curve in terms:
             arrays = fitted.state() if isinstance(fitted, Encoder) else fitted
             if arrays:
-                save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, term_file(self.folder, settings.label))
-            entries.append({"term": settings.model_dump(mode="json"), "curve": curve.to_dict() if curve else None})
+                save_file(
+                    {k: np.ascontiguousarray(v) for k, v in arrays.items()},
+                    term_file(self.folder, settings.label),
+                )
+            entries.append(
+                {"term": settings.model_dump(mode="json"), "curve": curve.to_dict() if curve else None}
+            )
         (self.folder / FIT_FILE).write_text(json.dumps(entries, indent=2))
 
     @property
@@ -58,7 +63,9 @@ class Fits:
         encoder = ENCODERS[term.kind]
         assert issubclass(encoder, ClosedForm)
         for settings, _ in self.entries():
-            if settings.kind == term.kind and encoder.statistics_key(settings) == encoder.statistics_key(term):
+            if settings.kind == term.kind and encoder.statistics_key(settings) == encoder.statistics_key(
+                term
+            ):
                 return self._arrays(settings.label)
         return None
 
@@ -94,7 +101,11 @@ class Fits:
         """The training curve of this neural term, if it was fitted here with the same settings."""
         key = ENCODERS[term.kind].fit_key(term)
         return next(
-            (curve for settings, curve in self.entries() if curve and ENCODERS[settings.kind].fit_key(settings) == key),
+            (
+                curve
+                for settings, curve in self.entries()
+                if curve and ENCODERS[settings.kind].fit_key(settings) == key
+            ),
             None,
         )
 
@@ -110,10 +121,14 @@ def fit_term(
     encoder = ENCODERS[term.kind](term, len(data.catalogue))
     if isinstance(encoder, ClosedForm):
         if fits and fits.solved(term).exists():
-            encoder.load({file.stem: np.load(file, mmap_mode="r") for file in fits.solved(term).glob("*.npy")})
+            encoder.load(
+                {file.stem: np.load(file, mmap_mode="r") for file in fits.solved(term).glob("*.npy")}
+            )
             return encoder
         statistics = fits.statistics(term) if fits else None
-        encoder.solve(statistics if statistics is not None else encoder.statistics(data, slice(0, data.log.users)))
+        encoder.solve(
+            statistics if statistics is not None else encoder.statistics(data, slice(0, data.log.users))
+        )
     else:
         assert isinstance(encoder, Mlp)
         state = fits.state(term) if fits else None

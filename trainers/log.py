@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,9 @@ LAYOUT = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4"}
 """Array → type on disk of a packed log's folder; each is a file `<name>.bin` without a header."""
 
 
-def moment_numbers(offsets: npt.NDArray[np.integer], times: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
+def moment_numbers(
+    offsets: npt.NDArray[np.integer], times: npt.NDArray[np.floating]
+) -> npt.NDArray[np.int32]:
     """The number of each event's moment within its user, 0 for the user's first; events of one time share it.
 
     Args:
@@ -36,7 +39,8 @@ def moment_numbers(offsets: npt.NDArray[np.integer], times: npt.NDArray[np.float
     begins[starts] = True
     number = np.cumsum(begins)
     first = np.repeat(number[starts], np.diff(np.append(starts, len(times))))
-    return (number - first).astype(np.int32)
+    within: npt.NDArray[np.int32] = (number - first).astype(np.int32)
+    return within
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class PackedLog:
     @classmethod
     def open(cls, folder: Path | str, vocabulary: int) -> PackedLog:
         """Memory-map the arrays of a folder in `LAYOUT`."""
-        arrays = {name: np.memmap(Path(folder) / f"{name}.bin", kind, mode="r") for name, kind in LAYOUT.items()}
+        arrays = {
+            name: np.memmap(Path(folder) / f"{name}.bin", kind, mode="r") for name, kind in LAYOUT.items()
+        }
         return cls(**arrays, vocabulary=vocabulary)
 
 
@@ -115,7 +121,8 @@ def ranges(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer]) ->
     lengths = np.asarray(lengths, np.int64)
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(np.asarray(starts, np.int64) - (ends - lengths), lengths)
+    rows: IntArray = np.arange(total) + np.repeat(np.asarray(starts, np.int64) - (ends - lengths), lengths)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -198,17 +205,17 @@ class TrainingData:
     def open(cls, log: PackedLog, folder: Path) -> TrainingData:
         """Map what `save` wrote."""
 
-        def load(name: str) -> npt.NDArray[np.generic]:
+        def load(name: str) -> Any:
             return np.load(folder / f"{name}.npy", mmap_mode="r")
 
         validation = None
         if (folder / "validation-time.npy").exists():
-            validation = Queries(*(load(f"validation-{field.name}") for field in fields(Queries)))  # type: ignore[arg-type]
+            validation = Queries(*(load(f"validation-{field.name}") for field in fields(Queries)))
         return cls(
             log,
-            load("stop"),  # type: ignore[arg-type]
-            load("catalogue"),  # type: ignore[arg-type]
-            load("column"),  # type: ignore[arg-type]
+            load("stop"),
+            load("catalogue"),
+            load("column"),
             float(np.load(folder / "end.npy")),
             validation,
         )

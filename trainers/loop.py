@@ -17,7 +17,7 @@ from trainers.histories import Histories
 from trainers.log import DAY, Queries, TrainingData
 from trainers.losses import likelihood
 from trainers.optimise import OptimiseSettings
-from trainers.workers import Workers
+from trainers.workers import ALONE, Workers
 
 State = dict[str, torch.Tensor]
 
@@ -52,7 +52,9 @@ class Training:
     optimiser: dict[str, Any]
 
 
-def example_weights(data: TrainingData, moments: Queries, settings: OptimiseSettings) -> npt.NDArray[np.float64]:
+def example_weights(
+    data: TrainingData, moments: Queries, settings: OptimiseSettings
+) -> npt.NDArray[np.float64]:
     """[Q] the retention of each training moment's age at the cut: the forgetting term in the loss."""
     forgetting = build(settings.forgetting)
     user = np.searchsorted(data.log.offsets, moments.begin, side="right") - 1
@@ -70,7 +72,7 @@ def optimise(
     repeats: bool,
     seed: int = 0,
     epochs: int | None = None,
-    workers: Workers = Workers(),
+    workers: Workers = ALONE,
     resume: Training | None = None,
     after_epoch: Callable[[Training], None] = lambda training: None,
 ) -> Curve:
@@ -108,7 +110,9 @@ def optimise(
     while len(curve.loss) < total and not _patience_spent(curve, validation is not None, settings.patience):
         order = np.random.default_rng((seed, len(curve.loss))).permutation(len(moments))
         curve.loss.append(
-            _epoch(encoder, wrapped, optimiser, data, moments, weights, order, settings.batch, repeats, workers)
+            _epoch(
+                encoder, wrapped, optimiser, data, moments, weights, order, settings.batch, repeats, workers
+            )
         )
         if validation is None:
             curve.best_epoch, best = len(curve.loss), _copy(module)
@@ -162,7 +166,7 @@ def _epoch(
 
 
 def validation_loss(
-    encoder: Mlp, data: TrainingData, queries: Queries, repeats: bool, workers: Workers = Workers()
+    encoder: Mlp, data: TrainingData, queries: Queries, repeats: bool, workers: Workers = ALONE
 ) -> float:
     """Mean negative log-likelihood of the queries' relevant items, nats an item."""
     module = encoder.module

@@ -83,7 +83,10 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         for term, encoder in zip(self.settings.terms, self.encoders, strict=True):
             if state := encoder.state():
-                save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, term_file(folder, term.label))
+                save_file(
+                    {name: np.ascontiguousarray(a) for name, a in state.items()},
+                    term_file(folder, term.label),
+                )
         text = {"format": FORMAT, "items": self.items, **self.settings.model_dump(mode="json")}
         (folder / MODEL_FILE).write_text(json.dumps(text, indent=2))
 
@@ -92,7 +95,9 @@ class Model:
         """Read what `save` wrote; ValueError where it is of another format."""
         text: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text())
         if text.pop("format") != FORMAT:
-            raise ValueError(f"{folder / MODEL_FILE} must be of format {FORMAT}; write it anew with this version.")
+            raise ValueError(
+                f"{folder / MODEL_FILE} must be of format {FORMAT}; write it anew with this version."
+            )
         items = text.pop("items")
         settings = ModelSettings.model_validate(text)
         encoders = []

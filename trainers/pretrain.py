@@ -148,7 +148,9 @@ def fit_all(config: dict[str, Any]) -> None:
     for request in (Fit(**entry) for entry in config["requests"]):
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
             _fit_terms(request, workers)
-        ray.train.report({"done": request.out})  # a barrier: the next request may start from this one's folder
+        ray.train.report(
+            {"done": request.out}
+        )  # a barrier: the next request may start from this one's folder
 
 
 def _fit_terms(request: Fit, workers: Workers) -> None:
@@ -177,12 +179,18 @@ def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, worker
     if request.start is not None:
         start = Fits(Path(request.start)).state(encoder.settings)
         if start is None:
-            raise ValueError(f"`{label}`: {request.start} holds no term fitted with the same settings to start from.")
+            raise ValueError(
+                f"`{label}`: {request.start} holds no term fitted with the same settings to start from."
+            )
         encoder.load(start)
     moments = data.moments()
     if request.window_days is not None:
         moments = recent(moments, data.end - request.window_days * DAY)
-    settings = OptimiseSettings(**request.optimise[label]) if label in request.optimise else encoder.settings.training
+    settings = (
+        OptimiseSettings(**request.optimise[label])
+        if label in request.optimise
+        else encoder.settings.training
+    )
     return optimise(
         encoder,
         data,
@@ -201,7 +209,9 @@ def recent(moments: Queries, since: float) -> Queries:
     """The moments at or after a time; ValueError where there are none."""
     index = moments.time >= since
     if not index.any():
-        raise ValueError("the fine-tuning window must hold at least one training moment; raise `finetune.window_days`.")
+        raise ValueError(
+            "the fine-tuning window must hold at least one training moment; raise `finetune.window_days`."
+        )
     return moments.take(index.nonzero()[0])
 
 

@@ -173,7 +173,9 @@ class Generations(Searcher):
         self.numbers[trial_id] = number
         return {"number": number, "params": params}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         self.told[self.numbers[trial_id]] = None if error or not result else result["value"]
 
     def save(self, checkpoint_path: str) -> None:
@@ -195,14 +197,18 @@ class Generations(Searcher):
         if len(finished) < 20 or len({trial.value for trial in finished}) < 2:
             return {}
         quantile = max(0.1, 5 / len(finished))
-        shares = get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile))
+        shares = get_param_importances(
+            self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)
+        )
         return {name: float(share) for name, share in shares.items()}
 
 
 class _Trial(tune.Trainable):
     """One trial; its actor stays for the next ones, so that what all trials share is read once."""
 
-    def setup(self, config: dict[str, Any], objective: Objective, space: Space, model: ModelSettings, folder: Path) -> None:
+    def setup(
+        self, config: dict[str, Any], objective: Objective, space: Space, model: ModelSettings, folder: Path
+    ) -> None:
         self.space, self.model = space, model
         self.ledger = Ledger(folder, objective.key())
         self.judge = objective.open()
@@ -277,7 +283,9 @@ def search(
         entry = ledger.find(space.apply(model, params)) if number not in errors else None
         value, file = entry or (None, None)
         error = errors.get(number) if value is None else None
-        trials.append(Outcome(number, params, value, error or (None if entry else "the trial left no result"), file))
+        trials.append(
+            Outcome(number, params, value, error or (None if entry else "the trial left no result"), file)
+        )
     return SearchResult(space, model, trials, generations.importance())
 
 

@@ -14,6 +14,7 @@ from trainers.model import ModelSettings
 Params = dict[str, Any]
 """One point of a space, by parameter name: `own+linear.half_life_days`, `linear.l2`."""
 
+ClockName = Literal["time", "moments"]
 FamilyName = Literal["none", "exponential", "power", "hyperbolic", "geometric"]
 
 
@@ -35,16 +36,21 @@ class Range(BaseModel):
         return self
 
     def suggest(self, trial: optuna.Trial, name: str) -> int | float:
+        found: int | float
         if isinstance(self.low, int) and isinstance(self.high, int) and not self.log:
-            return trial.suggest_int(name, self.low, self.high)
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+            found = trial.suggest_int(name, self.low, self.high)
+        else:
+            found = trial.suggest_float(name, self.low, self.high, log=self.log)
+        return found
 
     def middle(self) -> int | float:
         if self.log:
             return math.sqrt(self.low * self.high)
-        return (self.low + self.high) // 2 if isinstance(self.low, int) and isinstance(self.high, int) else (
-            self.low + self.high
-        ) / 2
+        return (
+            (self.low + self.high) // 2
+            if isinstance(self.low, int) and isinstance(self.high, int)
+            else (self.low + self.high) / 2
+        )
 
     def ends(self) -> list[int | float]:
         return [self.low, self.high]
@@ -67,8 +73,11 @@ class ForgettingSpace(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: tuple[FamilyName, ...] = ("none", "exponential", "power", "hyperbolic", "geometric")
-    clock: tuple[Literal["time", "moments"], ...] = ("time", "moments")
-    half_life: dict[Literal["time", "moments"], tuple[float, float]] = {"time": (0.5, 365.0), "moments": (0.5, 50.0)}
+    clock: tuple[ClockName, ...] = ("time", "moments")
+    half_life: dict[ClockName, tuple[float, float]] = {
+        "time": (0.5, 365.0),
+        "moments": (0.5, 50.0),
+    }
     exponent: tuple[float, float] = (0.25, 2.0)
 
     @model_validator(mode="after")
@@ -76,7 +85,8 @@ class ForgettingSpace(BaseModel):
         for clock in self.clock:
             if clock not in self.half_life:
                 raise ValueError(f"`half_life` must give a range for the clock {clock!r}.")
-        for name, (low, high) in {**self.half_life, "exponent": self.exponent}.items():
+        ranges: dict[str, tuple[float, float]] = {"exponent": self.exponent}
+        for name, (low, high) in (ranges | dict(self.half_life.items())).items():
             if not 0 < low < high:
                 raise ValueError(f"`0 < low < high` must hold for {name!r}, but got ({low:g}, {high:g}).")
         return self
@@ -123,7 +133,9 @@ class ForgettingSpace(BaseModel):
         if family == "none":
             return {"family": "none"}
         clock = params[names["clock"]]
-        curve = FAMILIES[family].from_half_life(params[names[clock]], clock, params.get(names["exponent"], 1.0))
+        curve = FAMILIES[family].from_half_life(
+            params[names[clock]], clock, params.get(names["exponent"], 1.0)
+        )
         return curve.to_dict()
 
 
@@ -159,7 +171,9 @@ class Space(RootModel[dict[str, TermSpace]]):
                 for name, domain in term_space.domains.items():
                     fields = type(labels[label]).model_fields
                     if name not in fields or name in ("kind", "name", "forgetting"):
-                        raise ValueError(f"`search.space.{key}`: the term `{label}` has no setting {name!r} to search.")
+                        raise ValueError(
+                            f"`search.space.{key}`: the term `{label}` has no setting {name!r} to search."
+                        )
                     for value in domain.ends() if isinstance(domain, Range) else domain:
                         _replaced(model, {label: {name: value}})
 
@@ -172,7 +186,9 @@ class Space(RootModel[dict[str, TermSpace]]):
             for name, domain in term_space.domains.items():
                 label = f"{key}.{name}"
                 params[label] = (
-                    domain.suggest(trial, label) if isinstance(domain, Range) else trial.suggest_categorical(label, domain)
+                    domain.suggest(trial, label)
+                    if isinstance(domain, Range)
+                    else trial.suggest_categorical(label, domain)
                 )
         return params
 
@@ -190,7 +206,9 @@ class Space(RootModel[dict[str, TermSpace]]):
                 if slot:
                     point |= slot.start(key, family if family in slot.families else slot.families[-1])
                 for name, domain in term_space.domains.items():
-                    point[f"{key}.{name}"] = domain.middle() if isinstance(domain, Range) else domain[len(domain) // 2]
+                    point[f"{key}.{name}"] = (
+                        domain.middle() if isinstance(domain, Range) else domain[len(domain) // 2]
+                    )
             points.append(point)
         return points
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ class Workers:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
     def of_ray(cls) -> Workers:
@@ -38,3 +38,7 @@ class Workers:
         dist.all_reduce(tensor)
         summed: npt.NDArray[Any] = tensor.cpu().numpy()
         return summed
+
+
+ALONE = Workers()
+"""The one worker of a fit in this process."""

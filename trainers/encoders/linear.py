@@ -43,6 +43,7 @@ class Linear(ClosedForm):
     """
 
     kind = "linear"
+    matrix: Matrix
 
     @classmethod
     def statistics_key(cls, settings: Any) -> dict[str, Any]:
@@ -67,7 +68,8 @@ class Linear(ClosedForm):
         counts = data.stop[users] - data.log.offsets[:-1][users]
         user = np.repeat(np.arange(len(counts)), counts)
         pairs = sp.csr_array(
-            (np.ones(len(rows), np.float32), (user, data.column[data.log.items[rows]])), shape=(len(counts), self.items)
+            (np.ones(len(rows), np.float32), (user, data.column[data.log.items[rows]])),
+            shape=(len(counts), self.items),
         )
         pairs.sum_duplicates()
         pairs.data[:] = 1.0
@@ -91,12 +93,13 @@ class Linear(ClosedForm):
         return {"gram": gram, "cross": cross}
 
     def solve(self, statistics: Statistics) -> None:
-        ridge = statistics["gram"].astype(np.float32 if self.settings.variant == "ease" else np.float64)
-        ridge[np.diag_indices(self.items)] += self.settings.l2
         if self.settings.variant == "ease":
-            self.matrix = _ease(ridge)
+            self.matrix = _ease(statistics["gram"].astype(np.float32), self.settings.l2)
         else:
-            self.matrix = cho_solve(cho_factor(ridge, overwrite_a=True), statistics["cross"]).astype(np.float32)
+            ridge = statistics["gram"].astype(np.float64)
+            ridge[np.diag_indices(self.items)] += self.settings.l2
+            answer = statistics["cross"].astype(np.float64)
+            self.matrix = np.asarray(cho_solve(cho_factor(ridge, overwrite_a=True), answer), np.float32)
 
     def score(self, histories: Histories) -> Scores:
         scores: Scores = histories.profile(self.forgetting, self.settings.weights) @ self.matrix
@@ -106,7 +109,7 @@ class Linear(ClosedForm):
         return {"matrix": self.matrix}
 
     def load(self, state: dict[str, Array]) -> None:
-        self.matrix: Matrix = np.asarray(state["matrix"], np.float32)
+        self.matrix = np.asarray(state["matrix"], np.float32)
 
     def event_scores(self, histories: Histories, column: int) -> Scores:
         kept = histories.retained(self.forgetting, self.settings.weights)
@@ -114,14 +117,17 @@ class Linear(ClosedForm):
         return split
 
 
-def _ease(ridge: Matrix) -> Matrix:
-    """B from XᵀX + λI, which is overwritten. Its inverse comes from its Cholesky factor in place: a fourth of the
+def _ease(gram: Matrix, l2: float) -> Matrix:
+    """B from XᵀX, which is overwritten, and λ. Its inverse comes from its Cholesky factor in place: a fourth of the
     time and a third of the memory of a general inverse."""
-    factor, info = lapack.spotrf(ridge.T, lower=1, overwrite_a=1)
+    gram[np.diag_indices(len(gram))] += np.float32(l2)
+    factor, info = lapack.spotrf(gram.T, lower=1, overwrite_a=1)
     if info == 0:
         inverse, info = lapack.spotri(factor, lower=1, overwrite_c=1)
     if info != 0:
-        raise ValueError(f"`linear`: the Gram matrix plus l2 is not positive definite (LAPACK info {info}); raise l2.")
+        raise ValueError(
+            f"`linear`: the Gram matrix plus l2 is not positive definite (LAPACK info {info}); raise l2."
+        )
     diagonal = np.diag(inverse).copy()
     weights = np.tril(inverse, -1)
     weights += weights.T

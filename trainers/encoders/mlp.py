@@ -51,7 +51,9 @@ class RecommendationFunction(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.output = nn.Linear(settings.hidden, items)
 
-    def forward(self, columns_E: torch.Tensor, offsets_Q1: torch.Tensor, kept_E: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, columns_E: torch.Tensor, offsets_Q1: torch.Tensor, kept_E: torch.Tensor
+    ) -> torch.Tensor:
         """Returns logits [Q, I]; `kept_E` is R(age)·w of each event."""
         interest_QD = self.embedding(columns_E, offsets_Q1, per_sample_weights=kept_E)
         mass_Q = torch.segment_reduce(kept_E, "sum", offsets=offsets_Q1, initial=0.0)
@@ -98,7 +100,9 @@ class Mlp(Encoder):
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
 
     def load(self, state: dict[str, Array]) -> None:
-        self.module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        self.module.load_state_dict(
+            {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+        )
 
 
 def _latest(histories: Histories, most: int) -> Array:

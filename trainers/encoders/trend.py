@@ -35,7 +35,8 @@ class Trend(ClosedForm):
         kept = self.forgetting.retention(days, moments.astype(np.float64))
         if self.settings.weights:
             kept = kept * log.weights[rows]
-        return {"popularity": np.bincount(data.column[log.items[rows]], kept, minlength=self.items)}
+        popularity = np.bincount(data.column[log.items[rows]], kept, minlength=self.items)
+        return {"popularity": popularity.astype(np.float64)}
 
     def solve(self, statistics: Statistics) -> None:
         popularity = statistics["popularity"]

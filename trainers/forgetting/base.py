@@ -50,7 +50,7 @@ class Forgetting(ABC):
         self.values = {name: float(values[name]) for name in self.parameters}
         self.check()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  (most families want no more, so it is not abstract)
         """Raise ValueError where the family wants more of its parameters than to be positive."""
 
     @abstractmethod

@@ -55,7 +55,8 @@ class Power(Forgetting):
     parameters = ("tau", "exponent")
 
     def exponent(self, age: Age) -> Age:
-        return self.values["exponent"] * namespace(age).log1p(age / self.values["tau"])
+        logarithm: Age = namespace(age).log1p(age / self.values["tau"])
+        return self.values["exponent"] * logarithm
 
     @property
     def half_life(self) -> float:

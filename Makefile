@@ -1,0 +1,41 @@
+# Everything a person needs: `make quickstart` (environment and main job) and `make test`.
+
+PYTHON ?= python3
+CONFIG ?= configs/quickstart.yaml
+BIN := .venv/bin
+
+.PHONY: quickstart env test test-all lint format benchmarks clean
+
+quickstart: env  ## make the environment and run the main job on real data
+	$(BIN)/lethe run $(CONFIG)
+
+env: .venv/.made  ## make .venv with .venv/bin/lethe, once
+
+.venv/.made: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+test: env  ## the tests, but for heavy ones
+	$(BIN)/python -m pytest
+
+test-all: env  ## all tests
+	$(BIN)/python -m pytest -m ''
+
+lint: env  ## style, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: env  ## timings against plain single-process fits, in one run
+	$(BIN)/python -m benchmarks.search_cost
+
+clean:  ## forget all work, models and reports (the data stay)
+	rm -rf .lethe mlflow.db mlartifacts
