@@ -10,11 +10,12 @@ from harness.report.words import duration
 def markdown(story: dict[str, Any]) -> str:
     """The description of a model version from the story of its run."""
     evaluation, data = story["evaluation"], story["data"]
-    lines = [f"**{story['verdict']['sentence']}**", ""]
+    lines = [story["verdict"]["sentence"], ""]
     lines += [f"- {reason}" for reason in story["verdict"]["reasons"]]
     others = [entry["against"] for entry in story["comparisons"]]
     names = {entry["against"]: entry["against"].split()[0] for entry in story["comparisons"]}
-    lines += ["", "| metric | this model | " + " | ".join(f"over {name}" for name in others) + " |"]
+    heads = ["metric", "this model", *(f"over {name}" for name in others)]
+    lines += ["", "### On the test queries", "", f"| {' | '.join(heads)} |"]
     lines += ["|---|---|" + "---|" * len(others)]
     for metric, figure in evaluation["metrics"].items():
         cells = [f"{figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"]
@@ -24,7 +25,13 @@ def markdown(story: dict[str, Any]) -> str:
                 f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]" if found else ""
             )
         lines.append(f"| {metric} | " + " | ".join(cells) + " |")
-    lines += ["", "| term | weight | forgetting | half-life |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "### What it forgets",
+        "",
+        "| term | weight | forgetting | half-life |",
+        "|---|---|---|---|",
+    ]
     for term in story["terms"]:
         curve = term["forgetting"]
         shown = f"{curve['family']} ({curve['clock']})" if curve else "none"
@@ -32,6 +39,8 @@ def markdown(story: dict[str, Any]) -> str:
         lines.append(f"| {term['name']} | {term['weight']:.4g} | {shown} | {half} |")
     span = data["profile"]["span"]
     lines += [
+        "",
+        "### What it was made from",
         "",
         f"Data: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items, "
         f"{span['first'][:10]} to {span['last'][:10]}, fingerprint `{story['fingerprint'][:24]}`. "

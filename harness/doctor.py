@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.data import DataError
 from harness.data.sources import find_sources
 from harness.settings import RunSettings
 
@@ -35,8 +34,9 @@ def examine(settings: RunSettings) -> dict[str, Any]:
     def check(name: str, look: Callable[[], str]) -> None:
         try:
             checks.append({"check": name, "well": True, "found": look()})
-        except (RuntimeError, OSError, DataError, PackageNotFoundError) as error:
-            checks.append({"check": name, "well": False, "found": str(error).splitlines()[0]})
+        except Exception as error:  # whatever is not well is what was looked for
+            said = str(error).splitlines() or [type(error).__name__]
+            checks.append({"check": name, "well": False, "found": said[0]})
 
     check("python", lambda: sys.version.split()[0])
     for package in PACKAGES:

@@ -73,7 +73,7 @@ class Package:
         """Histories from (item ids, times, weights) of each query; events at or after its moment are left out.
 
         Raises:
-            ValueError: lists of one query differ in length, or a time is not a finite number.
+            ValueError: lists of one query differ in length, a time is not a finite number, or a weight is not one ≥ 0.
         """
         unknown = len(self.items)
         kept: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.float32]]] = []
@@ -89,6 +89,8 @@ class Package:
                 raise ValueError(
                     f"`times` and `at` must be unix seconds, but row {number} has one that is no number."
                 )
+            if not (np.isfinite(weight).all() and (weight >= 0).all()):
+                raise ValueError(f"`weights` must be finite numbers >= 0, but row {number} has one that is not.")
             number_of = self.column(items)
             number_of[number_of < 0] = unknown
             order = np.argsort(clock, kind="stable")
@@ -96,9 +98,11 @@ class Package:
             kept.append((number_of[order], clock[order], weight[order]))
         lengths = np.array([len(clock) for _, clock, _ in kept], np.int64)
         offsets = np.concatenate(([0], np.cumsum(lengths)))
-        flat = [np.concatenate([part[i] for part in kept]) if kept else np.zeros(0) for i in range(3)]
+        # One event more, of a user whom nobody asks about: in a log of no events no moment could be looked up.
+        kept.append((np.array([unknown], np.int32), np.zeros(1), np.ones(1, np.float32)))
+        flat = [np.concatenate([part[i] for part in kept]) for i in range(3)]
         log = PackedLog(
-            offsets,
+            np.append(offsets, offsets[-1] + 1),
             flat[0].astype(np.int32),
             flat[1].astype(np.float64),
             flat[2].astype(np.float32),

@@ -23,7 +23,7 @@ from harness.evaluating import foreign, saw_test
 from harness.gate import Decision, decide
 from harness.package import Package
 from harness.progress import bar, say
-from harness.registry import CHAMPION, RUN_TAG, Registry, Version
+from harness.registry import RUN_TAG, Registry, Version
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
@@ -71,13 +71,13 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
     if fresh:
         shutil.rmtree(workshop.folder, ignore_errors=True)
     registry = Registry(settings.registry.name)
-    token = _token(workshop.folder)
+    token = _token(workshop.folder, settings)
     done = _done(workshop.folder, registry, token)
     if done is not None:
         say(f"run: found done in {workshop.folder}; `--fresh` does it again")
         return done
     chosen = choose(workshop)
-    outcome = judge(workshop, chosen, registry)
+    outcome = judge(workshop, chosen, registry, token)
     result = publish(workshop, chosen, outcome, registry, token, config_path, time.monotonic() - started)
     _write(workshop.folder / RESULT_FILE, result)
     return result
@@ -117,7 +117,7 @@ class Outcome:
         return "champion" if self.champion else "none"
 
 
-def judge(workshop: Workshop, chosen: Chosen, registry: Registry) -> Outcome:
+def judge(workshop: Workshop, chosen: Chosen, registry: Registry, token: str) -> Outcome:
     """Fit the chosen models for test, ask each of them all test queries, and let the gate decide."""
     settings = workshop.settings
     assert settings.registry is not None
@@ -137,7 +137,7 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry) -> Outcome:
     }
     package = Package.of(model, workshop.store, stage.split.catalogue, about)
     asked: dict[str, Any] = {"candidate": model, "none": control, "trend": popular}
-    champion = registry.aliased(CHAMPION)
+    champion = registry.rival(token)
     problem = None
     if champion is not None:
         live = registry.package(champion)
@@ -193,16 +193,17 @@ def publish(
         level=level,
     )
     against = outcome.decision.against
-    ab = {"metric": metric, "arms": [against, "candidate"], **experiment.to_dict()}
+    ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
     verdict = {
         "promoted": outcome.decision.promoted,
         "sentence": _sentence(outcome, chosen.model, evaluation, metric),
         "reasons": list(outcome.decision.reasons),
     }
     counts = workshop.store.counts
+    created = datetime.now(UTC).isoformat(timespec="seconds")
     story = {
         "name": registry.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": created,
         "seconds": seconds,
         "config_path": str(config_path),
         "protocol": settings.split.protocol,
@@ -229,7 +230,7 @@ def publish(
         "ab": ab,
         "verdict": verdict,
     }
-    with bar("register") as line, registry.run(token, f"{registry.name} {story['created']}") as run_id:
+    with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
         story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
         registry.log(
             run_id, _params(chosen.model, settings), _metric_values(evaluation, comparisons), _tags(story)
@@ -377,13 +378,19 @@ def _reproduce(config_path: Path, registry: Registry) -> list[str]:
     ]
 
 
-def _token(folder: Path) -> str:
-    """What this run is called in MLflow: made once, kept with the run's work, gone with it."""
+def _token(folder: Path, settings: RunSettings) -> str:
+    """What this run is called in MLflow: made once, kept with the run's work, gone with it.
+
+    The work is shared by configurations that differ in what is told of it (metrics, the gate, the A/B test); each of
+    those is another run."""
+    told = settings.model_dump(mode="json", include={"evaluate", "ab", "registry"})
     file = folder / RUN_FILE
-    if not file.exists():
+    found = json.loads(file.read_text()) if file.exists() else {}
+    if found.get("told") != told:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(file, {"token": uuid.uuid4().hex})
-    return str(json.loads(file.read_text())["token"])
+        found = {"token": uuid.uuid4().hex, "told": told}
+        _write(file, found)
+    return str(found["token"])
 
 
 def _done(folder: Path, registry: Registry, token: str) -> dict[str, Any] | None:

@@ -121,6 +121,15 @@ class Registry:
     def aliased(self, alias: str) -> Version | None:
         return next((version for version in self.versions() if alias in version.aliases), None)
 
+    def rival(self, token: str) -> Version | None:
+        """The champion that a run of Lethe has to beat: the present one, or, where that is the run's own version (it
+        was interrupted after its promotion), the one that it replaced."""
+        champion = self.aliased(CHAMPION)
+        if champion is None or champion.tags.get(RUN_TAG) != token:
+            return champion
+        previous = champion.tags.get(PREVIOUS_TAG)
+        return self.find(previous) if previous else None
+
     def package(self, version: Version) -> Package:
         """Download a version and open it."""
         folder = mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}")

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from evaluators import resolve
 from harness.data.settings import DataSettings
@@ -62,6 +70,13 @@ class AbSettings(_Settings):
 
     shares: tuple[float, float] = (0.5, 0.5)
     salt: str = "lethe"
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: tuple[float, float]) -> tuple[float, float]:
+        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(f"`shares` must be two positive numbers that sum to 1, but got {list(shares)}.")
+        return shares
 
 
 class GateSettings(_Settings):
@@ -185,6 +200,10 @@ def _set(tree: dict[str, Any], change: str) -> None:
     name, equals, text = change.partition("=")
     if not equals or not name:
         raise ConfigurationError(f"`--set` takes NAME=VALUE, as in split.protocol=loo, but got {change!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigurationError(f"`--set {change}`: the value must be YAML, but got {text!r}.") from None
     *steps, last = name.split(".")
     node: Any = tree
     for step in steps:
@@ -195,20 +214,19 @@ def _set(tree: dict[str, Any], change: str) -> None:
         else:
             raise ConfigurationError(f"`--set {change}`: there is no `{step}` to step into.")
     if isinstance(node, list) and last.isdecimal() and int(last) < len(node):
-        node[int(last)] = yaml.safe_load(text)
+        node[int(last)] = value
     elif isinstance(node, dict):
-        node[last] = yaml.safe_load(text)
+        node[last] = value
     else:
         raise ConfigurationError(f"`--set {change}`: there is no `{last}` to set.")
 
 
 def _one_line(error: ValidationError) -> str:
-    """The first thing wrong; for an unknown key, the nearest that exists."""
+    """The first thing wrong; for an unknown key, the nearest that exists there."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where, beside = _place(first["loc"])
     if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        near = difflib.get_close_matches(key, sorted(_field_names(RunSettings)), n=1, cutoff=0.0)
+        near = difflib.get_close_matches(str(first["loc"][-1]), beside, n=1, cutoff=0.0)
         return f"there is no setting `{where}`; did you mean `{near[0]}`?"
     message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
     if first["type"] == "value_error" or "input" not in first or isinstance(first["input"], dict | list):
@@ -216,17 +234,38 @@ def _one_line(error: ValidationError) -> str:
     return f"`{where}`: {message}, but got {first['input']!r}."
 
 
-def _field_names(root: type[BaseModel]) -> set[str]:
-    names: set[str] = set()
-    todo: list[Any] = [root]
-    done: list[Any] = []
-    while todo:
-        kind = todo.pop()
-        if kind in done:
+def _place(loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """A place in the configuration as a person writes it, and the names of the settings that stand there.
+
+    pydantic puts the kind of a term into its path (`model.terms.0.own.weight`); nobody writes it there."""
+    here: list[type[BaseModel]] = [RunSettings]
+    steps: list[str] = []
+    for number, part in enumerate(loc):
+        inside = [found for model in here for found in _models(_annotation(model, part))]
+        of_kind = [model for model in here if _default(model, "kind") == part]
+        if of_kind and not inside and isinstance(loc[number - 1], int):
+            here = of_kind
             continue
-        done.append(kind)
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names |= set(kind.model_fields)
-            todo += [field.annotation for field in kind.model_fields.values()]
-        todo += list(getattr(kind, "__args__", ()))
-    return names
+        steps.append(str(part))
+        if number < len(loc) - 1:
+            here = inside or here
+    return ".".join(steps), sorted({name for model in here for name in model.model_fields})
+
+
+def _annotation(model: type[BaseModel], field: int | str) -> Any:
+    found = model.model_fields.get(str(field))
+    return found.annotation if found else None
+
+
+def _default(model: type[BaseModel], field: str) -> Any:
+    found = model.model_fields.get(field)
+    return found.default if found else None
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a value of this type may hold, through lists, mappings and alternatives."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _models(annotation.model_fields["root"].annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in getattr(annotation, "__args__", ()) for found in _models(inner)]

@@ -44,7 +44,7 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
     families = []
     for family in dict.fromkeys(found.space.family_of(trial.params) for trial in ranking):
         mine = [trial for trial in ranking if found.space.family_of(trial.params) == family]
-        curve = _first_curve(found.settings(mine[0]))
+        curve = _searched_curve(found, mine[0])
         entry = against(mine[0])
         families.append(
             {
@@ -81,6 +81,7 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
         "importance": found.importance,
         "importance_note": IMPORTANCE_NOTE,
         "families": families,
+        "families_of": _searched_terms(found),
         "sure": sure,
     }
 
@@ -145,9 +146,16 @@ def half_life_words(model: ModelSettings) -> str:
     return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"
 
 
-def _first_curve(model: ModelSettings) -> Forgetting:
-    curves = [build(term.forgetting) for term in model.terms]
-    return next((curve for curve in curves if curve.family != "none"), curves[0])
+def _searched_curve(found: SearchResult, trial: Outcome) -> Forgetting:
+    """The curve that a trial stands for: that of the first term whose forgetting the space varies."""
+    label = _searched_terms(found).split("+")[0]
+    terms = found.settings(trial).terms
+    return build(next((term for term in terms if term.label == label), terms[0]).forgetting)
+
+
+def _searched_terms(found: SearchResult) -> str:
+    """The first terms whose forgetting the space varies, as the space names them; empty where it varies none."""
+    return next((key for key, term in found.space.root.items() if term.forgetting), "")
 
 
 def _finite(value: float) -> float | None:

@@ -6,6 +6,7 @@ folder holds the steps; each is written whole or not at all, so a run that was k
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -71,7 +72,8 @@ class Workshop:
     @cached_property
     def key(self) -> str:
         """Names the run by what decides its results."""
-        exclude = {"data": True, "work": True, "train": True, "registry": True, "ab": True, "evaluate": True}
+        whole = dict.fromkeys(("data", "work", "train", "registry", "ab", "evaluate"), True)
+        exclude: Any = {**whole, "search": {"max_failed": True, "concurrent": True}}
         content = [
             __version__,
             self.store.fingerprint,
@@ -190,7 +192,8 @@ class Workshop:
             model, title = model.without_forgetting(), "search under `none`"
             settings = settings.model_copy(update={"space": settings.space.without_forgetting()})
         for term in _solvable(model, settings.space):
-            fits.solve(term, len(self.val.training.catalogue))
+            with contextlib.suppress(ValueError):  # no solution: the trials that need it fail, and say so
+                fits.solve(term, len(self.val.training.catalogue))
         found = None
         with bar(title, settings.trials) as line:
 

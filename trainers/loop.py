@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -90,12 +90,18 @@ def optimise(
 
     Raises:
         FloatingPointError: the loss is no longer finite.
+        ValueError: there is no moment to train on, or nothing is left of any.
     """
     torch.manual_seed(seed + workers.rank)
     module: torch.nn.Module = encoder.module.to(workers.device)
     optimiser = settings.build(module.parameters())
     validation = data.validation if epochs is None else None
     weights = example_weights(data, moments, settings)
+    if not weights.any():
+        raise ValueError(
+            f"`{encoder.settings.label}`: training needs a moment with a history of which its loss forgetting leaves "
+            f"something, but got {len(moments)} moments; raise the half-life of `training.forgetting`."
+        )
     if resume is None:
         curve, best = Curve(), _copy(module)
         if validation is not None:
@@ -143,19 +149,21 @@ def _epoch(
     total = mass = 0.0
     for start in range(0, len(order), batch):
         everybody = order[start : start + batch]
-        scale = weights[everybody].sum()
+        scale = float(weights[everybody].sum())
+        if scale == 0:  # nothing is left of any of them
+            continue
         mine = everybody[workers.rank :: workers.size]
-        share = weights[mine]
+        share = weights[mine] / scale  # in float64: old moments' weights are too small for the network's floats
         if not len(mine):  # a last batch smaller than the crew: take part in the step, count for nothing
             mine, share = everybody[:1], np.zeros(1)
         nll = _nll(encoder, module, data, moments.take(mine), repeats, workers.device)
         weighted = (nll * torch.from_numpy(share).to(nll)).sum()
         optimiser.zero_grad()
         # DDP averages gradients over workers; `size` turns that average into the batch's sum.
-        (weighted * (workers.size / scale)).backward()
+        (weighted * workers.size).backward()
         optimiser.step()
-        total += float(weighted.detach())
-        mass += float(share.sum())
+        total += float(weighted.detach()) * scale
+        mass += float(share.sum()) * scale
     total, mass = workers.sum(np.array([total, mass]))
     if not np.isfinite(total):
         raise FloatingPointError(
@@ -188,13 +196,9 @@ def _nll(
     repeats: bool,
     device: torch.device,
 ) -> torch.Tensor:
-    recent = Queries(
-        queries.time,
-        np.maximum(queries.begin, queries.end - encoder.settings.max_history),
-        queries.end,
-        queries.target_offsets,
-        queries.targets,
-    )
+    # Of a long history the encoder reads the end; to leave out what was taken before, all of it is needed.
+    first = np.maximum(queries.begin, queries.end - encoder.settings.max_history) if repeats else queries.begin
+    recent = replace(queries, begin=first)
     histories = Histories.of(data.log, recent, data.column, encoder.items)
     logits_QI = module(*(tensor.to(device) for tensor in encoder.inputs(histories)))
     offsets_Q1 = torch.from_numpy(np.asarray(queries.target_offsets, np.int64)).to(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import optuna
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
@@ -21,7 +21,7 @@ FamilyName = Literal["none", "exponential", "power", "hyperbolic", "geometric"]
 class Range(BaseModel):
     """`{low: 0.1, high: 10, log: true}`; whole numbers where both ends are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     low: int | float
     high: int | float
@@ -37,27 +37,24 @@ class Range(BaseModel):
 
     def suggest(self, trial: optuna.Trial, name: str) -> int | float:
         found: int | float
-        if isinstance(self.low, int) and isinstance(self.high, int) and not self.log:
-            found = trial.suggest_int(name, self.low, self.high)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            found = trial.suggest_int(name, self.low, self.high, log=self.log)
         else:
             found = trial.suggest_float(name, self.low, self.high, log=self.log)
         return found
 
     def middle(self) -> int | float:
-        if self.log:
-            return math.sqrt(self.low * self.high)
-        return (
-            (self.low + self.high) // 2
-            if isinstance(self.low, int) and isinstance(self.high, int)
-            else (self.low + self.high) / 2
-        )
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return int(middle) if isinstance(self.low, int) and isinstance(self.high, int) else middle
 
-    def ends(self) -> list[int | float]:
-        return [self.low, self.high]
+    def samples(self) -> list[int | float]:
+        """Values of every sort that it can give: its ends, and a broken number where it gives such."""
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return [self.low, self.high, *([] if whole else [self.low + (self.high - self.low) / math.pi])]
 
 
 Scalar = bool | int | float | str
-Domain = Range | list[Scalar]
+Domain = Range | Annotated[list[Scalar], Field(min_length=1)]
 
 
 class ForgettingSpace(BaseModel):
@@ -70,7 +67,7 @@ class ForgettingSpace(BaseModel):
         exponent: the range of `power`'s exponent.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: tuple[FamilyName, ...] = ("none", "exponential", "power", "hyperbolic", "geometric")
     clock: tuple[ClockName, ...] = ("time", "moments")
@@ -174,7 +171,7 @@ class Space(RootModel[dict[str, TermSpace]]):
                         raise ValueError(
                             f"`search.space.{key}`: the term `{label}` has no setting {name!r} to search."
                         )
-                    for value in domain.ends() if isinstance(domain, Range) else domain:
+                    for value in domain.samples() if isinstance(domain, Range) else domain:
                         _replaced(model, {label: {name: value}})
 
     def suggest(self, trial: optuna.Trial) -> Params:

@@ -15,7 +15,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `baskets`, `events_per_user`, `popularity`)
 - `search`: `trials`, `control_trials`, `failed`, `failures` [{`trial`, `error`}], `best` {`trial`,
   `value`, `params`}, `history` [{`trial`, `value` (null: failed), `family`, `control`}], `importance`
-  {parameter: share}, `importance_note`, `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
+  {parameter: share}, `importance_note`, `families_of` (the terms whose curve
+  they are), `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
   `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with
   `trial`}
 - `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,

@@ -15,7 +15,10 @@ def curve(summary: Summary) -> Section:
     blocks: list[Block] = [Gallery([*_curves(terms), _compared(families)])]
     blocks.append(_terms(terms) if terms else Text("The model names no terms.", "note"))
     none = Text("No families were compared in this run.", "note")
-    blocks.append(_families(families, words.metric(metric_of(summary))) if families else none)
+    of = dig(summary, "search", "families_of")
+    blocks.append(
+        _families(families, words.metric(metric_of(summary)), text_of(of, "")) if families else none
+    )
     return Section("curve", "The curve", blocks)
 
 
@@ -57,10 +60,13 @@ def _terms(terms: list[Summary]) -> Table:
     return Table("The terms of the model", head, rows, (2,))
 
 
-def _families(families: list[Summary], metric: str) -> Table:
+def _families(families: list[Summary], metric: str, of: str) -> Table:
     head = ["Family", "Clock", "Half-life", "Trials", metric, "Difference to the best", "Reading"]
     rows = [_family(row) for row in families]
-    return Table("Families side by side, on validation", head, rows, (3, 4, 5))
+    title = "Families side by side, on validation"
+    if of:
+        title += f": the curve of {of}"
+    return Table(title, head, rows, (3, 4, 5))
 
 
 def _family(row: Summary) -> list[str]:

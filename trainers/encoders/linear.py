@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import Field
-from scipy.linalg import cho_factor, cho_solve, lapack
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
 from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, Statistics
 from trainers.histories import Histories
@@ -17,6 +17,8 @@ from trainers.log import Queries, TrainingData
 Matrix = npt.NDArray[np.float32]
 
 BLOCK_MOMENTS = 4096  # training moments whose profiles are held at once
+
+NOT_POSITIVE = "`linear`: the Gram matrix plus l2 is not positive definite ({}); raise l2."
 
 
 class LinearSettings(EncoderSettings):
@@ -99,7 +101,11 @@ class Linear(ClosedForm):
             ridge = statistics["gram"].astype(np.float64)
             ridge[np.diag_indices(self.items)] += self.settings.l2
             answer = statistics["cross"].astype(np.float64)
-            self.matrix = np.asarray(cho_solve(cho_factor(ridge, overwrite_a=True), answer), np.float32)
+            try:
+                factor = cho_factor(ridge, overwrite_a=True)
+            except LinAlgError as error:
+                raise ValueError(NOT_POSITIVE.format(error)) from error
+            self.matrix = np.asarray(cho_solve(factor, answer), np.float32)
 
     def score(self, histories: Histories) -> Scores:
         scores: Scores = histories.profile(self.forgetting, self.settings.weights) @ self.matrix
@@ -125,9 +131,7 @@ def _ease(gram: Matrix, l2: float) -> Matrix:
     if info == 0:
         inverse, info = lapack.spotri(factor, lower=1, overwrite_c=1)
     if info != 0:
-        raise ValueError(
-            f"`linear`: the Gram matrix plus l2 is not positive definite (LAPACK info {info}); raise l2."
-        )
+        raise ValueError(NOT_POSITIVE.format(f"LAPACK info {info}"))
     diagonal = np.diag(inverse).copy()
     weights = np.tril(inverse, -1)
     weights += weights.T

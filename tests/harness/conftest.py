@@ -1,0 +1,196 @@
+"""A small store, a small fitted package, the command line as a function, and one main job that many tests look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluators import Audit
+from harness.data import DataSettings, Store, prepare
+from harness.package import Package
+from harness.settings import SplitSettings
+from harness.stage import Stage
+from tests.conftest import simulated_log
+from trainers.fits import fit_model
+from trainers.model import ModelSettings
+
+TINY = """
+data: {events: events.csv, repeats: true}
+model:
+  terms:
+    - {kind: own, forgetting: {family: exponential, half_life: 5}}
+    - {kind: linear, l2: 50, weight: 0.3}
+    - {kind: trend, weight: 0.1}
+    - {kind: mlp, weight: 0.05, dim: 8, hidden: 16, training: {epochs: 2}}
+search:
+  trials: 24
+  space:
+    own+linear: {forgetting: {clock: [time], half_life: {time: [1, 50]}}}
+    linear: {l2: [20, 100], weight: {low: 0.05, high: 1, log: true}}
+finetune: {window_days: 10, epochs: 1}
+evaluate: {k: [5, 10]}
+registry: {name: tiny}
+"""
+"""The main job, small: four kinds of terms, 24 trials and as many under `none`, one epoch of fine-tuning."""
+
+CLOSED = """
+data: {events: events.csv, repeats: true}
+model:
+  terms:
+    - {kind: own, forgetting: {family: exponential, half_life: 5}}
+    - {kind: trend, weight: 0.1}
+evaluate: {k: [5, 10]}
+registry: {name: closed}
+"""
+"""No search and nothing neural: a run of seconds."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object that stdout must be."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def last(self) -> str:
+        return self.err.strip().splitlines()[-1]
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture()
+def lethe(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process: `lethe("prepare", "c.yaml", "--json")`."""
+    from harness import cli
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["lethe", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capfd.readouterr()
+        return Said(int(left.value.code or 0), out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database that has its tables and nothing else: making one takes seconds, copying it none."""
+    from mlflow.tracking import MlflowClient
+
+    file = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+    return file
+
+
+@pytest.fixture()
+def work(work: Path, empty_registry: Path) -> Path:
+    shutil.copy(empty_registry, work / "mlflow.db")
+    return work
+
+
+@pytest.fixture(scope="session")
+def fading_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with enough users that forgetting, which made it, is found."""
+    path = tmp_path_factory.mktemp("fading") / "events.csv"
+    simulated_log(users=120, moments=40).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def store(small_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("store")
+    return prepare(DataSettings(events=str(small_log), repeats=True, store=str(folder)), lambda message: None)
+
+
+def packaged(store: Store, terms: list[dict[str, Any]], *, stage: Stage | None = None) -> Package:
+    """A model fitted before the test cut (or on another stage), packaged."""
+    stage = stage or Stage.of(store, SplitSettings(), "test", True)
+    model = fit_model(ModelSettings.model_validate({"terms": terms}), stage.training, repeats=True)
+    about = {
+        "repeats": True,
+        "trained_until": stage.training.end,
+        "fingerprint": store.fingerprint,
+        "leaks": False,
+    }
+    return Package.of(model, store, stage.split.catalogue, about)
+
+
+@pytest.fixture(scope="session")
+def package(store: Store) -> Package:
+    forgetting = {"family": "exponential", "half_life": 5.0}
+    return packaged(
+        store,
+        [
+            {"kind": "own", "forgetting": forgetting},
+            {"kind": "linear", "l2": 50.0, "weight": 0.3, "forgetting": forgetting},
+            {"kind": "trend", "weight": 0.1},
+        ],
+    )
+
+
+def an_audit(*, leaks: bool = False) -> Audit:
+    verdict = "Leaks: 12 % of training lies ahead." if leaks else "No leak."
+    return Audit(100, 10, 0.1 * leaks, 0.1 * leaks, 0.0, 0.0, 0, leaks, verdict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A main job that is done, in its folder."""
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "tiny.yaml"
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    def there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Work in its folder and with its registry, for the length of a test."""
+        monkeypatch.chdir(self.folder)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", self.uri)
+
+
+@pytest.fixture(scope="session")
+def finished(
+    ray_session: str, fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Finished]:
+    """The main job of `TINY`, done once; tests only look at it."""
+    from harness import pipeline
+    from harness.settings import load
+
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copy(empty_registry, folder / "mlflow.db")
+    shutil.copy(fading_log, folder / "events.csv")
+    (folder / "tiny.yaml").write_text(TINY)
+    before = Path.cwd()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        os.chdir(folder)
+        try:
+            result = pipeline.run(load("tiny.yaml"), Path("tiny.yaml"))
+        finally:
+            os.chdir(before)
+    yield Finished(folder, result)

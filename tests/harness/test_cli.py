@@ -1,0 +1,437 @@
+"""The command line: exit codes, one JSON object on stdout, one line for each error, and what each command answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.data import Store
+from harness.package import Package
+from harness.registry import Registry
+from tests.harness.conftest import CLOSED, Command, Finished, packaged
+
+COMMANDS = [
+    "prepare", "train", "finetune", "search", "evaluate", "compare", "recommend", "promote", "rollback", "models",
+    "report", "run", "doctor",
+]  # fmt: skip
+
+FIGURE = {"mean", "low", "high"}
+DIFFERENCE = {"difference", "low", "high", "p"}
+
+
+@pytest.fixture()
+def config(work: Path, small_log: Path) -> Path:
+    shutil.copy(small_log, work / "events.csv")
+    path = work / "closed.yaml"
+    path.write_text(CLOSED)
+    return path
+
+
+@pytest.fixture()
+def shop(config: Path, store: Store, package: Package) -> Registry:
+    """Three versions: a champion that remembers everything by popularity, two candidates that do better."""
+    registry = Registry("closed")
+    popular = packaged(store, [{"kind": "trend"}])
+    for token, made in (("first", popular), ("second", package), ("third", package)):
+        with registry.run(token, token) as run_id:
+            registry.register(run_id, token, made, {"metrics": token})
+    registry.promote(registry.find("1"), {"promoted": True})
+    return registry
+
+
+# Help and errors
+
+
+def test_there_is_a_test_for_every_command() -> None:
+    listed = CliRunner().invoke(cli.app, ["--help"])
+    assert listed.exit_code == 0
+    found = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    assert found == set(COMMANDS)
+    assert all(command in listed.output for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str) -> None:
+    shown = CliRunner().invoke(cli.app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert f"Example: lethe {command} " in shown.output
+    assert "--json" in shown.output
+
+
+def test_an_unknown_command_is_wrong_input(lethe: Command) -> None:
+    said = lethe("forget")
+    assert (said.code, said.out) == (2, "")
+    assert "forget" in said.err
+
+
+WITH_CONFIG = [command for command in COMMANDS if command != "models"]
+MORE = {"compare": ["champion"], "recommend": ["--user", "u0"]}
+
+
+@pytest.mark.parametrize("command", WITH_CONFIG)
+def test_a_missing_configuration_is_one_line_and_code_2(lethe: Command, work: Path, command: str) -> None:
+    said = lethe(command, "missing.yaml", *MORE.get(command, []), "--json")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "lethe: A configuration must be a file, but there is none at `missing.yaml`.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "closed.yaml", "--set", "data.evnts=a"], "there is no setting `data.evnts`; did you mean"),
+        (["prepare", "closed.yaml", "--set", "data.events=no.csv"], "no.csv"),
+        (["prepare", "closed.yaml", "--set", "data.columns.user=nobody"], "nobody"),
+        (["prepare", "closed.yaml", "--set", "oops"], "`--set` takes NAME=VALUE"),
+        (["evaluate", "closed.yaml", "--stage", "train"], "`--stage` must be val or test, but got 'train'."),
+        (["evaluate", "closed.yaml", "--model", "7"], "must have the version or alias '7', but it has none"),
+        (["compare", "closed.yaml", "champion"], "must have the version or alias 'champion'"),
+        (["search", "closed.yaml"], "`lethe search` needs a block `search`"),
+        (["finetune", "closed.yaml"], "`lethe finetune` needs a block `finetune`"),
+        (["recommend", "closed.yaml", "--user", "u0"], "must have the version or alias 'champion'"),
+        (["promote", "closed.yaml"], "must have the version or alias 'candidate'"),
+        (["rollback", "closed.yaml"], "has no champion to roll back"),
+        (["report", "closed.yaml"], "A report needs a run that is done"),
+        (["run", "closed.yaml", "--set", "registry=null"], "`lethe run` needs `registry.name`"),
+        (["promote", "closed.yaml", "--set", "registry=null"], "needs `registry.name`"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line_and_code_2(
+    lethe: Command, config: Path, arguments: list[str], message: str
+) -> None:
+    said = lethe(*arguments, "--json")
+    assert (said.code, said.out) == (2, "")
+    assert said.last.startswith("lethe: ")
+    assert message in said.last
+    assert "Traceback" not in said.err
+
+
+def test_too_many_bad_rows_are_wrong_data(lethe: Command, config: Path) -> None:
+    with (config.parent / "events.csv").open("a") as events:
+        events.write("u1,,1600000000\n" * 100)
+    said = lethe("prepare", str(config), "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "1 %" in said.last or "0.01" in said.last
+    allowed = lethe("prepare", str(config), "--json", "--set", "data.max_rejected=0.5")
+    assert allowed.code == 0
+    assert allowed.json["rejected"] == 100
+    assert len(Path(allowed.json["rejected_file"]).read_text().splitlines()) == 101
+
+
+def test_a_full_disk_is_one_line_and_code_1(
+    lethe: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device", "/full/disk")
+
+    monkeypatch.setattr("harness.workshop.prepare", full)
+    said = lethe("prepare", str(config), "--json")
+    assert (said.code, said.out) == (1, "")
+    assert said.last == "lethe: [Errno 28] No space left on device: '/full/disk'"
+
+
+def test_a_registry_that_is_not_there_is_one_line_and_code_1(
+    lethe: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://at.all")
+    said = lethe("models", "closed", "--json")
+    assert (said.code, said.out) == (1, "")
+    assert said.last.startswith("lethe: ")
+    assert "nowhere" in said.last
+    assert "Traceback" not in said.err
+
+
+# What each command answers
+
+
+def test_prepare_says_when_it_found_its_work_done(lethe: Command, config: Path) -> None:
+    first, second = lethe("prepare", str(config), "--json"), lethe("prepare", str(config), "--json")
+    assert (first.code, second.code) == (0, 0)
+    assert (first.json["reused"], second.json["reused"]) == (False, True)
+    assert "found packed" not in first.err
+    assert "found packed" in second.err
+    events = pd.read_csv(config.parent / "events.csv")
+    assert (first.json["events"], first.json["users"]) == (len(events), events.user_id.nunique())
+    assert first.json["items"] == events.item_id.nunique()
+    assert first.json["fingerprint"] == second.json["fingerprint"]
+    assert Path(first.json["store"]).is_dir()
+
+
+def test_without_json_a_person_gets_a_table(lethe: Command, config: Path) -> None:
+    said = lethe("prepare", str(config))
+    assert said.code == 0
+    assert "fingerprint" in said.out
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(said.out)
+
+
+def test_train(lethe: Command, config: Path) -> None:
+    said = lethe("train", str(config), "--json", "--set", "model.terms.1={kind: linear, l2: 5}")
+    assert said.code == 0
+    assert said.json["terms"] == ["own", "linear"]
+    assert (Path(said.json["fits"]) / "linear.safetensors").exists()
+    assert said.json["training"] == {}
+
+
+def test_evaluate(lethe: Command, config: Path) -> None:
+    said = lethe("evaluate", str(config), "--json")
+    assert said.code == 0
+    assert set(said.json) == {
+        "protocol", "stage", "queries", "users", "catalogue", "metrics", "segments", "audit",
+    }  # fmt: skip
+    assert said.json["stage"] == "test"
+    assert set(said.json["metrics"]["ndcg@10"]) == FIGURE
+    table = lethe("evaluate", str(config))
+    assert f"{said.json['metrics']['ndcg@10']['mean']:.4f}" in table.out
+    assert "No leak" in table.out
+
+
+def test_evaluate_a_registered_version(lethe: Command, shop: Registry, config: Path) -> None:
+    """The version was fitted on the same data as the configuration's own model would be."""
+    terms = [
+        {"kind": "own", "forgetting": {"family": "exponential", "half_life": 5.0}},
+        {"kind": "linear", "l2": 50.0, "weight": 0.3, "forgetting": {"family": "exponential", "half_life": 5.0}},
+        {"kind": "trend", "weight": 0.1},
+    ]
+    fitted = lethe("evaluate", str(config), "--json", "--set", f"model.terms={json.dumps(terms)}")
+    version = lethe("evaluate", str(config), "--json", "--model", "candidate")
+    assert (fitted.code, version.code) == (0, 0)
+    assert version.json["metrics"] == fitted.json["metrics"]
+    assert lethe("evaluate", str(config), "--json", "--model", "v1").json["metrics"] != fitted.json["metrics"]
+
+
+def test_a_version_that_saw_the_period_is_not_evaluated_on_it(
+    lethe: Command, shop: Registry, config: Path
+) -> None:
+    said = lethe("evaluate", str(config), "--json", "--model", "2", "--stage", "val")
+    assert (said.code, said.out) == (2, "")
+    assert "version 2 was trained on events of the val period" in said.last
+
+
+def test_compare(lethe: Command, shop: Registry, config: Path) -> None:
+    other = config.with_name("other.yaml")
+    other.write_text(CLOSED.replace("half_life: 5", "half_life: 500"))
+    said = lethe("compare", str(config), str(config), str(other), "champion", "--json")
+    assert said.code == 0
+    same, forgetful, popular = said.json["comparisons"]
+    assert [entry["against"] for entry in said.json["comparisons"]] == [str(config), str(other), "champion"]
+    assert set(same["ndcg@10"]) == DIFFERENCE
+    assert (same["ndcg@10"]["difference"], same["ndcg@10"]["p"]) == (0.0, 1.0)
+    assert forgetful["ndcg@10"]["difference"] != 0.0
+    assert popular["ndcg@10"]["low"] > 0
+    mine = said.json["metrics"]["ndcg@10"]["mean"]
+    theirs = lethe("evaluate", str(other), "--json").json["metrics"]["ndcg@10"]["mean"]
+    assert forgetful["ndcg@10"]["difference"] == pytest.approx(mine - theirs, abs=1e-12)
+
+
+def test_compare_needs_the_same_data(lethe: Command, config: Path) -> None:
+    other = config.with_name("other.yaml")
+    other.write_text(CLOSED)
+    for change in ("split: {cuts: [0.7, 0.9]}", "split: {protocol: loo}"):
+        other.write_text(f"{CLOSED}\n{change}\n")
+        said = lethe("compare", str(config), str(other), "--json")
+        assert said.code == 2
+        assert "must share data and split" in said.last
+
+
+def test_recommend_explains_itself(lethe: Command, shop: Registry, config: Path) -> None:
+    at = "2020-10-05T12:00"
+    said = lethe(
+        "recommend", str(config), "--user", "u3", "--at", at, "--k", "4", "--model", "candidate", "--explain", "--json"
+    )
+    assert said.code == 0
+    told = said.json
+    assert (told["user"], told["at"]) == ("u3", "2020-10-05T12:00:00+00:00")
+    assert told["model"] == {"name": "closed", "version": 3}
+    log = pd.read_csv(config.parent / "events.csv")
+    moment = pd.Timestamp(at).timestamp()
+    assert told["events"] == ((log.user_id == "u3") & (log.timestamp < moment)).sum() > 0
+    assert len(told["items"]) == 4
+    assert [entry["score"] for entry in told["items"]] == sorted((e["score"] for e in told["items"]), reverse=True)
+    for entry in told["items"]:
+        assert set(entry["terms"]) == {"own", "linear", "trend"}
+        assert sum(entry["terms"].values()) == pytest.approx(entry["score"], abs=1e-6)
+        assert 0 < len(entry["events"]) <= 5
+        own = [event["adds"]["own"] for event in entry["events"] if "own" in event["adds"]]
+        assert sum(own) <= entry["terms"]["own"] + 1e-6
+        for event in entry["events"]:
+            assert event["age_days"] > 0
+            for term, left in event["left"].items():
+                assert left == pytest.approx(0.5 ** (event["age_days"] / 5.0), rel=1e-6), term
+        assert all(event["item"] == entry["item"] for event in entry["events"] if "own" in event["adds"])
+
+
+def test_the_terms_of_an_explanation_sum_to_the_score(lethe: Command, shop: Registry, config: Path) -> None:
+    said = lethe(
+        "recommend", str(config), "--user", "u5", "--at", "1602000000", "--model", "2", "--explain", "--json"
+    )
+    for entry in said.json["items"]:
+        assert abs(sum(entry["terms"].values()) - entry["score"]) < 1e-9
+
+
+def test_a_recommendation_without_explanation_is_bare(lethe: Command, shop: Registry, config: Path) -> None:
+    said = lethe("recommend", str(config), "--user", "u3", "--at", "2020-10-05", "--json")
+    assert said.json["model"]["version"] == 1  # the champion
+    assert [set(entry) for entry in said.json["items"]] == [{"item", "title", "score"}] * 10
+    explained = lethe("recommend", str(config), "--user", "u3", "--at", "2020-10-05", "--explain", "--model", "2")
+    assert explained.code == 0
+    assert "days ago" in explained.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--user", "nobody"], "`--user` must be a user id of the log, but there is no 'nobody'."),
+        (["--user", "u3", "--at", "tomorrow"], "`--at` must be a date and time"),
+        (["--user", "u3", "--at", "nan"], "`--at` must be a date and time"),
+        (["--user", "u3", "--at", "inf"], "`--at` must be a date and time"),
+    ],
+)
+def test_recommend_refuses(
+    lethe: Command, shop: Registry, config: Path, arguments: list[str], message: str
+) -> None:
+    said = lethe("recommend", str(config), *arguments, "--json")
+    assert (said.code, said.out) == (2, "")
+    assert message in said.last
+
+
+def test_promote_and_rollback(lethe: Command, shop: Registry, config: Path) -> None:
+    said = lethe("promote", str(config), "2", "--json")
+    assert said.code == 0
+    assert said.json["promoted"] is True
+    assert (said.json["name"], said.json["version"], said.json["against"]) == ("closed", 2, "champion v1")
+    assert said.json["low"] > 0
+    assert shop.find("champion").version == 2
+    again = lethe("promote", str(config), "2", "--json")
+    assert again.code == 2
+    assert "is the champion already" in again.last
+    same = lethe("promote", str(config), "candidate", "--json")  # the same model: no better
+    assert same.code == 0
+    assert same.json["promoted"] is False
+    assert shop.find("champion").version == 2
+    assert json.loads(shop.find("3").tags["lethe.decision"])["promoted"] is False
+    back = lethe("rollback", str(config), "--json")
+    assert (back.code, back.json) == (0, {"name": "closed", "was": 2, "champion": 1})
+    assert shop.find("champion").version == 1
+    assert lethe("rollback", str(config), "--json").code == 2
+
+
+def test_the_gate_of_the_configuration_decides(lethe: Command, shop: Registry, config: Path) -> None:
+    said = lethe("promote", str(config), "2", "--json", "--set", "registry.gate.margin=0.9")
+    assert (said.code, said.json["promoted"]) == (0, False)
+    assert any("is not above 0.9" in reason for reason in said.json["reasons"])
+
+
+def test_models(lethe: Command, shop: Registry, config: Path) -> None:
+    everything = lethe("models", "--json")
+    by_name, by_config = lethe("models", "closed", "--json"), lethe("models", str(config), "--json")
+    assert everything.json == by_name.json == by_config.json
+    (model,) = by_name.json["models"]
+    assert model["name"] == "closed"
+    assert [(v["version"], v["aliases"]) for v in model["versions"]] == [(3, ["candidate"]), (2, []), (1, ["champion"])]
+    assert set(model["versions"][0]) == {"name", "version", "aliases", "created", "run_id", "tags"}
+    assert "champion" in lethe("models").out
+
+
+def test_models_of_a_name_that_is_not_there(lethe: Command, shop: Registry) -> None:
+    said = lethe("models", "no-such-model", "--json")
+    assert (said.code, said.json) == (0, {"models": [{"name": "no-such-model", "versions": []}]})
+
+
+def test_a_run_without_a_search(lethe: Command, config: Path) -> None:
+    said = lethe("run", str(config), "--json")
+    assert said.code == 0
+    assert said.json["search"] is None
+    assert said.json["comparison"]["against"] == "none"
+    assert said.json["model"]["version"] == 1
+    table = lethe("run", str(config))
+    assert "found done" in table.err
+    assert "closed v1 (candidate" in table.out
+
+
+def test_search(lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished.there(monkeypatch)
+    said = lethe("search", "tiny.yaml", "--json")
+    assert said.code == 0
+    assert (said.json["trials"], said.json["control_trials"], said.json["failed"]) == (24, 24, 0)
+    assert said.json["best"] == finished.result["search"]["best"]
+    assert {term["kind"] for term in said.json["model"]["terms"]} == {"own", "linear", "trend", "mlp"}
+    families = {entry["family"]: entry["value"] for entry in said.json["families"]}
+    assert set(families) == {"none", "exponential", "power", "hyperbolic", "geometric"}
+    assert max(families.values()) == said.json["best"]["value"]
+    assert said.json["sure"]["none"]["difference"] > 0
+    assert said.json["sure"]["runner_up"]["difference"] >= 0
+    shares = said.json["importance"]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) >= {"own+linear.family", "linear.l2", "linear.weight"}
+
+
+def test_finetune(lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished.there(monkeypatch)
+    said = lethe("finetune", "tiny.yaml", "--json")
+    assert said.code == 0
+    assert set(said.json) == {"kept", "reason", "epochs", "ndcg@10"}
+    assert set(said.json["ndcg@10"]) == DIFFERENCE
+    moved = said.json["ndcg@10"]["difference"] > 0 and said.json["epochs"]["mlp"] > 0
+    assert said.json["kept"] is moved
+
+
+def test_a_window_that_holds_nothing_is_one_line(
+    lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished.there(monkeypatch)
+    said = lethe("finetune", "tiny.yaml", "--json", "--set", "finetune.window_days=0.0000001")
+    assert said.code in (1, 2)
+    assert said.out == ""
+    assert said.last.startswith("lethe: ")
+    assert "raise `finetune.window_days`" in said.last
+
+
+def test_report(lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished.there(monkeypatch)
+    path = Path(finished.result["report"])
+    before = path.read_text()
+    path.unlink()
+    said = lethe("report", "tiny.yaml", "--json")
+    assert (said.code, said.json) == (0, {"report": str(path)})
+    assert path.read_text() == before
+
+
+def test_doctor(lethe: Command, config: Path, ray_session: str) -> None:
+    said = lethe("doctor", str(config), "--json")
+    assert said.code == 0
+    checks = {entry["check"]: entry for entry in said.json["checks"]}
+    assert said.json["well"] is True
+    assert {"python", "torch", "data", "disk", "gpu", "ray", "mlflow"} <= set(checks)
+    assert "events.csv" in checks["data"]["found"]
+    assert "2 CPUs" in checks["ray"]["found"]
+
+
+@pytest.mark.parametrize("broken", ["data", "mlflow", "gpu"])
+def test_doctor_says_what_to_mend(
+    lethe: Command, config: Path, ray_session: str, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    changes = {"data": ["--set", "data.events=no.csv"], "gpu": ["--set", "train.gpu=true"]}.get(broken, [])
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    if broken == "mlflow":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://at.all")
+    said = lethe("doctor", str(config), "--json", *changes)
+    assert said.code == 1
+    assert said.json["well"] is False
+    assert [entry["check"] for entry in said.json["checks"] if not entry["well"]] == [broken]
+    assert said.last == "lethe: something is to be mended, see above."
+
+
+def test_the_store_of_the_fixture_is_the_log_of_the_configuration(
+    lethe: Command, config: Path, store: Store
+) -> None:
+    """Or the versions of `shop` could not be compared on the configuration's queries."""
+    assert lethe("prepare", str(config), "--json").json["fingerprint"] == store.fingerprint
+    assert np.array_equal(np.diff(store.offsets) > 0, np.ones(store.counts.users, bool))

@@ -1,0 +1,150 @@
+"""What a search maximises: validation alone, and the same figures whatever is kept from trial to trial."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from harness import objective as module
+from harness.data import Store
+from harness.objective import Judge, ValidationObjective
+from harness.settings import SplitSettings
+from harness.stage import Stage
+from trainers.fits import Fits, fit_model
+from trainers.model import ModelSettings
+
+SPLIT = SplitSettings()
+
+
+def settings(*terms: dict[str, Any]) -> ModelSettings:
+    return ModelSettings.model_validate({"terms": list(terms)})
+
+
+def exponential(half_life: float) -> dict[str, Any]:
+    return {"family": "exponential", "half_life": half_life}
+
+
+SERIES = [
+    settings({"kind": "own"}, {"kind": "linear", "l2": 20.0}),
+    settings({"kind": "own", "forgetting": exponential(3)}, {"kind": "linear", "l2": 20.0}),
+    settings(
+        {"kind": "own", "forgetting": exponential(3)},
+        {"kind": "linear", "l2": 20.0, "forgetting": exponential(9)},
+    ),
+    settings(
+        {"kind": "own", "weight": 0.2, "forgetting": exponential(3)},
+        {"kind": "linear", "l2": 100.0, "weight": 3.0},
+    ),
+    settings({"kind": "own", "weight": 0.0}, {"kind": "trend", "forgetting": exponential(2)}),
+    settings({"kind": "own", "scale": "standard"}, {"kind": "trend", "forgetting": exponential(9)}),
+    settings({"kind": "own"}, {"kind": "linear", "l2": 20.0}),
+    settings({"kind": "linear", "variant": "next", "l2": 20.0, "forgetting": exponential(9)}),
+]
+"""Neighbours share a curve, a λ or a scale; the last but one is the first once more."""
+
+
+def alone(store: Store, model: ModelSettings, *, repeats: bool = True) -> npt.NDArray[np.float64]:
+    stage = Stage.of(store, SPLIT, "val", repeats)
+    fitted = fit_model(model, stage.training, repeats=repeats)
+    return stage.evaluate(fitted, ("ndcg@10",), ()).values["ndcg@10"]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("kept", [160_000_000, 100_000, 0], ids=["all", "some", "nothing"])
+def test_what_is_kept_changes_no_figure(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, repeats: bool
+) -> None:
+    monkeypatch.setattr(module, "KEPT_SCORES", kept)
+    stage = Stage.of(store, SPLIT, "val", repeats)
+    fits = Fits(tmp_path)
+    fits.write([])
+    judge = Judge(stage, fits, 0)
+    for model in SERIES:
+        assert np.allclose(judge.values(model, "ndcg@10"), alone(store, model, repeats=repeats), atol=1e-12)
+        assert sum(scores.nbytes for scores in judge.scores.values()) <= kept
+
+
+def test_the_series_differ(store: Store) -> None:
+    """Or the test above could not tell one model from another."""
+    means = {round(float(alone(store, model).mean()), 9) for model in SERIES}
+    assert len(means) == len(SERIES) - 1
+
+
+def test_a_solution_that_was_shared_is_used(store: Store, tmp_path: Path) -> None:
+    """The λ that was solved once for all gives what each trial would have solved for itself."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    model = SERIES[0]
+    term = model.terms[1]
+    encoder = fit_model(model, stage.training, repeats=True).encoders[1]
+    gram = encoder.statistics(stage.training, slice(0, store.counts.users))  # type: ignore[attr-defined]
+    fits = Fits(tmp_path)
+    fits.write([(term, gram, None)])
+    fits.solve(term, len(stage.training.catalogue))
+    assert fits.solved(term).exists()
+    judge = Judge(stage, fits, 0)
+    assert np.allclose(judge.values(model, "ndcg@10"), alone(store, model), atol=1e-12)
+    matrix = judge.fit(term).state()["matrix"]
+    assert np.allclose(np.asarray(matrix), np.asarray(encoder.state()["matrix"]), atol=1e-6)
+
+
+@pytest.fixture()
+def objective(store: Store, tmp_path: Path) -> ValidationObjective:
+    Fits(tmp_path).write([])
+    return ValidationObjective(str(store.path), str(tmp_path), SPLIT, True, "ndcg@10", 0)
+
+
+def test_it_asks_validation_and_nothing_later(
+    objective: ValidationObjective, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    genuine = Stage.evaluate
+
+    def evaluate(stage: Stage, *arguments: Any) -> Any:
+        asked.append(stage)
+        return genuine(stage, *arguments)
+
+    monkeypatch.setattr(Stage, "evaluate", evaluate)
+    values = pickle.loads(pickle.dumps(objective)).open()(SERIES[0])
+    times = np.sort(store.times)
+    val, test = (times[int(len(times) * share)] for share in SPLIT.cuts)
+    (stage,) = asked
+    assert stage.split.stage == "val"
+    assert len(values) == len(stage.queries) > 0
+    assert stage.training.end < val <= stage.queries.time.min()
+    assert stage.queries.time.max() < test
+    histories = stage.histories(slice(0, len(stage.queries)))
+    assert store.times[histories.rows].max() < test
+
+
+def test_the_future_of_validation_changes_nothing(
+    objective: ValidationObjective, store: Store, tmp_path: Path
+) -> None:
+    """The same log with other items after the test cut: not one value of validation moves."""
+    test = np.sort(store.times)[int(len(store.times) * SPLIT.cuts[1])]
+    items = np.array(store.items)
+    later = store.times >= test
+    items[later] = (items[later] + 7) % store.counts.items
+    owner = np.repeat(np.arange(store.counts.users), np.diff(store.offsets))
+    items = items[np.lexsort((items, store.times, owner))]  # as a store would have them
+    stage = Stage.of(replace(store, items=items), SPLIT, "val", True)
+    judge = Judge(stage, Fits(Path(objective.fits)), 0)
+    for model in SERIES[:3]:
+        assert np.array_equal(judge.values(model, "ndcg@10"), objective.open()(model))
+
+
+def test_its_key_names_everything_that_its_values_depend_on(objective: ValidationObjective) -> None:
+    others = [
+        replace(objective, split=SplitSettings(cuts=(0.7, 0.9))),
+        replace(objective, repeats=False),
+        replace(objective, metric="mrr"),
+        replace(objective, seed=1),
+        replace(objective, store=objective.store + "x"),
+    ]
+    assert len({objective.key(), *(other.key() for other in others)}) == 6
+    assert replace(objective, store="/elsewhere/" + Path(objective.store).name).key() == objective.key()

@@ -1,0 +1,137 @@
+"""A stage: what may be fitted on, what is asked, and that the two never meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data import DataError, Store
+from harness.settings import SplitSettings
+from harness.stage import ModelScorer, Stage
+from trainers.encoders.linear import Linear
+from trainers.fits import fit_model
+from trainers.log import PackedLog, TrainingData
+from trainers.model import ModelSettings
+
+LOO = SplitSettings(protocol="loo")
+
+
+def cut(store: Store, share: float) -> float:
+    """The timestamp of the event at this share of the log in time order."""
+    return float(np.sort(store.times)[int(len(store.times) * share)])
+
+
+@pytest.mark.parametrize(("name", "share", "until"), [("val", 0.8, 0.9), ("test", 0.9, None)])
+def test_training_ends_where_the_questions_begin(
+    store: Store, name: str, share: float, until: float | None
+) -> None:
+    stage = Stage.of(store, SplitSettings(), name, True)  # type: ignore[arg-type]
+    start = cut(store, share)
+    assert stage.training.end < start <= stage.queries.time.min()
+    if until is not None:
+        assert stage.queries.time.max() < cut(store, until)
+    trained = store.times[stage.training.rows]
+    assert trained.max() == stage.training.end
+    assert len(trained) == (store.times < start).sum()
+    assert not stage.audit().leaks
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+@pytest.mark.parametrize("split", [SplitSettings(), LOO], ids=["successive", "loo"])
+def test_training_is_a_prefix_of_every_user(store: Store, split: SplitSettings, name: str) -> None:
+    stage = Stage.of(store, split, name, True)  # type: ignore[arg-type]
+    assert np.array_equal(np.sort(stage.training.rows), np.flatnonzero(stage.split.train))
+    for user in range(store.counts.users):
+        mask = stage.split.train[store.offsets[user] : store.offsets[user + 1]]
+        assert mask[: mask.sum()].all()
+
+
+def test_histories_are_strictly_before_their_moment_and_may_reach_past_the_cut(store: Store) -> None:
+    stage = Stage.of(store, SplitSettings(), "test", True)
+    histories = stage.histories(slice(0, len(stage.queries)))
+    assert histories.days.min() > 0
+    assert (store.times[histories.rows] >= stage.split.start).any()
+
+
+def test_leave_one_out_leaks_and_says_so(store: Store) -> None:
+    assert Stage.of(store, LOO, "test", True).audit().leaks
+
+
+def test_histories_are_kept_by_block(store: Store) -> None:
+    stage = Stage.of(store, SplitSettings(), "val", True)
+    first, again = stage.histories(slice(0, 10)), stage.histories(slice(0, 10))
+    assert first is again
+    other = stage.histories(slice(10, 20))
+    assert not np.array_equal(first.rows, other.rows)
+
+
+def test_training_is_written_once_and_read_back(store: Store, tmp_path: Path) -> None:
+    stage = Stage.of(store, SplitSettings(), "val", True)
+    stage.save_training(tmp_path, stage.queries)
+    stamps = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    stage.save_training(tmp_path, stage.queries)
+    assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == stamps
+    again = TrainingData.open(PackedLog.open(store.path, store.counts.items), tmp_path)
+    assert np.array_equal(again.rows, stage.training.rows)
+    assert np.array_equal(again.catalogue, stage.split.catalogue)
+    assert again.end == stage.training.end
+    assert again.validation is not None
+    assert np.array_equal(again.validation.time, stage.queries.time)
+
+
+def test_training_that_was_not_written_whole_is_written_again(store: Store, tmp_path: Path) -> None:
+    stage = Stage.of(store, SplitSettings(), "val", True)
+    stage.save_training(tmp_path, None)
+    (tmp_path / "end.npy").unlink()
+    (tmp_path / "stop.npy").write_bytes(b"half")
+    stage.save_training(tmp_path, None)
+    again = TrainingData.open(PackedLog.open(store.path, store.counts.items), tmp_path)
+    assert np.array_equal(again.stop, stage.training.stop)
+
+
+def test_a_split_that_leaves_nothing_is_wrong_data(store: Store) -> None:
+    with pytest.raises(DataError, match="^test: "):
+        Stage.of(store, SplitSettings(cuts=(0.00001, 0.00002)), "test", True)
+
+
+def test_without_repeats_the_seen_is_neither_shown_nor_asked(store: Store) -> None:
+    stage = Stage.of(store, SplitSettings(), "test", False)
+    model = fit_model(ModelSettings.model_validate({"terms": [{"kind": "own"}]}), stage.training, repeats=False)
+    evaluation = stage.evaluate(model, ("ndcg@10",), ())
+    histories = stage.histories(slice(0, len(stage.queries)))
+    for query, shown in enumerate(evaluation.shown):
+        seen = histories.columns[histories.offsets[query] : histories.offsets[query + 1]]
+        assert not set(shown[shown >= 0].tolist()) & set(seen.tolist())
+    assert Stage.of(store, SplitSettings(), "test", True).seen is None
+
+
+def test_the_report_of_an_evaluation_counts_what_was_asked(store: Store) -> None:
+    stage = Stage.of(store, SplitSettings(), "test", True)
+    settings = ModelSettings.model_validate({"terms": [{"kind": "trend"}]})
+    evaluation = stage.evaluate(fit_model(settings, stage.training, repeats=True), ("ndcg", "coverage"), (5,))
+    told = stage.report(evaluation, 0.95)
+    assert set(told) == {
+        "protocol", "stage", "queries", "users", "catalogue", "metrics", "segments", "audit",
+    }  # fmt: skip
+    assert told["queries"] == len(stage.queries)
+    assert told["users"] == len(np.unique(stage.users)) < told["queries"]
+    assert told["catalogue"] == len(np.unique(store.items[store.times < stage.split.start]))
+    assert set(told["metrics"]) == {"ndcg@5", "coverage@5"}
+    figure = told["metrics"]["ndcg@5"]
+    assert figure["low"] < figure["mean"] < figure["high"]
+
+
+def test_scores_are_the_weighted_sum_of_the_terms(store: Store) -> None:
+    stage = Stage.of(store, SplitSettings(), "val", True)
+    terms = [{"kind": "own", "weight": 2.0}, {"kind": "linear", "l2": 50.0, "weight": 0.5}]
+    model = fit_model(ModelSettings.model_validate({"terms": terms}), stage.training, repeats=True)
+    assert isinstance(model.encoders[1], Linear)
+    histories = stage.histories(slice(0, 9))
+    profile = histories.profile(model.encoders[0].forgetting).toarray()
+    assert np.allclose(
+        ModelScorer(stage, model).score(slice(0, 9)),
+        2.0 * profile + 0.5 * profile @ model.encoders[1].matrix,
+        rtol=1e-5,
+    )
