@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from math import ceil, isfinite, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats, Ints
 from evaluators.significance import check_resampling, per_user, picks, tails
@@ -148,6 +148,8 @@ def sample_ratio(users: tuple[int, int], shares: tuple[float, float]) -> SampleR
     (False, True)
     """
     expected = (shares[0] * sum(users), shares[1] * sum(users))
+    from scipy import stats  # it takes half a second to import, and searches import this package too
+
     p = float(stats.chisquare(users, expected).pvalue)
     return SampleRatio(users, expected, p, p < MISMATCH)
 
@@ -161,6 +163,8 @@ def welch(first: Floats, second: Floats) -> float:
     """
     if not np.ptp(first) and not np.ptp(second):
         return float(first[0] == second[0])
+    from scipy import stats
+
     return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
@@ -192,7 +196,7 @@ def detectable(
 
 
 def _z(alpha: float, power: float) -> float:
-    return float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))
+    return NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
 
 
 def _lifts(first: Floats, second: Floats, level: float, n: int, seed: int) -> tuple[Lift, Lift | None]:

@@ -6,11 +6,11 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats, Ints, offsets_of, owners
 from evaluators.significance import Estimate, check_resampling, interval
@@ -241,7 +241,7 @@ class Coverage(Metric):
         lost = np.bincount(alone, minlength=len(users)) / answers.catalogue
         deviation = np.sqrt((len(users) - 1) / len(users) * ((lost - lost.mean()) ** 2).sum())
         mean = float((audience > 0).sum()) / answers.catalogue
-        reach = float(stats.norm.ppf((1 + level) / 2) * deviation)
+        reach = NormalDist().inv_cdf((1 + level) / 2) * float(deviation)
         return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach))
 
 

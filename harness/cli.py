@@ -312,3 +312,8 @@ def main() -> None:
             raise
         sys.stderr.write(f"lethe: {error}\n")
         sys.exit(1)
+    except Exception as error:
+        if not type(error).__module__.startswith("mlflow."):
+            raise
+        sys.stderr.write(f"lethe: the registry: {' '.join(str(error).split())}\n")
+        sys.exit(1)

@@ -21,7 +21,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(message: str) -> None:
     """One line for a person."""
-    console.print(message, markup=False)
+    console.print(message, markup=False, soft_wrap=True)
 
 
 class Bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +64,7 @@ def _explanation(package: Package, histories: Histories, column: int) -> dict[st
     for term, encoder in zip(package.model.settings.terms, package.model.encoders, strict=True):
         if term.weight == 0:
             continue
-        terms[term.label] = term.weight * float(scaled(term, encoder.score(histories))[0, column])
+        terms[term.label] = float((term.weight * scaled(term, encoder.score(histories)))[0, column])
         split = encoder.event_scores(histories, column) if term.scale == "raw" else None
         if split is None:
             continue
@@ -87,10 +88,8 @@ def _explanation(package: Package, histories: Histories, column: int) -> dict[st
 
 
 def _moment(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # no number, or none that is a date
+        return datetime.fromtimestamp(float(text), UTC).timestamp()
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

@@ -144,8 +144,11 @@ class Workshop:
             def note(seen: dict[str, Any]) -> None:
                 line.update(note=f"{seen['term']}: epoch {seen['epoch']}, loss {seen['loss']:.4f}")
 
-            with watching(lambda: watch(todo, note)):
-                return fit(requests, resources)
+            try:
+                with watching(lambda: watch(todo, note)):
+                    return fit(requests, resources)
+            except (RuntimeError, ValueError) as error:  # what a worker said
+                raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
 
     def pretrain(self, models: list[ModelSettings] | None = None) -> Fits:
         """The terms of the configuration (or of these models), fitted before the validation cut.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from trainers.curve import Curve
 from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
 from trainers.encoders.mlp import Mlp
 from trainers.log import TrainingData
-from trainers.loop import Curve, optimise
 from trainers.model import Model, ModelSettings, term_file
 
 FIT_FILE = "fit.json"
@@ -135,6 +135,8 @@ def fit_term(
         if state is not None:
             encoder.load(state)
         else:
+            from trainers.loop import optimise  # here: a search of closed forms does not wait for torch
+
             optimise(encoder, data, data.moments(), term.training, repeats=repeats, seed=seed)  # type: ignore[union-attr]
     return encoder
 

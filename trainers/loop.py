@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from trainers.curve import Curve
 from trainers.encoders.mlp import Mlp
 from trainers.forgetting import build
 from trainers.histories import Histories
@@ -20,26 +21,6 @@ from trainers.optimise import OptimiseSettings
 from trainers.workers import ALONE, Workers
 
 State = dict[str, torch.Tensor]
-
-
-@dataclass
-class Curve:
-    """What a training did, epoch by epoch.
-
-    Attributes:
-        loss: mean training loss of each epoch, nats an item.
-        validation: likelihood loss on the validation queries after each epoch; empty without such queries.
-        start: the validation loss before the first epoch, for a fine-tuning that starts from something.
-        best_epoch: how many epochs the kept parameters were trained for; 0 keeps the start.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-    start: float | None = None
-    best_epoch: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass
@@ -153,14 +134,16 @@ def _epoch(
         if scale == 0:  # nothing is left of any of them
             continue
         mine = everybody[workers.rank :: workers.size]
-        share = weights[mine] / scale  # in float64: old moments' weights are too small for the network's floats
+        share = (
+            weights[mine] / scale
+        )  # in float64: old moments' weights are too small for the network's floats
         if not len(mine):  # a last batch smaller than the crew: take part in the step, count for nothing
             mine, share = everybody[:1], np.zeros(1)
         nll = _nll(encoder, module, data, moments.take(mine), repeats, workers.device)
         weighted = (nll * torch.from_numpy(share).to(nll)).sum()
         optimiser.zero_grad()
         # DDP averages gradients over workers; `size` turns that average into the batch's sum.
-        (weighted * workers.size).backward()
+        (weighted * workers.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         total += float(weighted.detach()) * scale
         mass += float(share.sum()) * scale
@@ -197,7 +180,9 @@ def _nll(
     device: torch.device,
 ) -> torch.Tensor:
     # Of a long history the encoder reads the end; to leave out what was taken before, all of it is needed.
-    first = np.maximum(queries.begin, queries.end - encoder.settings.max_history) if repeats else queries.begin
+    first = (
+        np.maximum(queries.begin, queries.end - encoder.settings.max_history) if repeats else queries.begin
+    )
     recent = replace(queries, begin=first)
     histories = Histories.of(data.log, recent, data.column, encoder.items)
     logits_QI = module(*(tensor.to(device) for tensor in encoder.inputs(histories)))

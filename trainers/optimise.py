@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainers.forgetting import ForgettingSettings
+
+if TYPE_CHECKING:
+    import torch
 
 
 class OptimiseSettings(BaseModel):
@@ -35,6 +37,8 @@ class OptimiseSettings(BaseModel):
     forgetting: ForgettingSettings = ForgettingSettings()
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        import torch  # here, so that reading a configuration does not wait for it
+
         if self.optimiser == "adamw":
             return torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.weight_decay)
         return torch.optim.SGD(parameters, lr=self.rate, weight_decay=self.weight_decay, momentum=0.9)

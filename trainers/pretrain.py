@@ -18,12 +18,13 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from trainers.curve import Curve
 from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
 from trainers.encoders.mlp import Mlp, MlpSettings
 from trainers.finetune import FinetuneSettings
 from trainers.fits import Fits
 from trainers.log import DAY, PackedLog, Queries, TrainingData
-from trainers.loop import Curve, Training, optimise
+from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
 from trainers.workers import Workers

@@ -20,7 +20,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -100,11 +99,15 @@ class Ledger:
         return self.folder / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.json"
 
     def find(self, settings: ModelSettings) -> tuple[float, str] | None:
-        """The value and the file of the per-query values, if this trial is finished."""
-        file = self.file(settings)
-        if not file.exists():
+        """The value and the file of the per-query values, if this trial is finished; an entry that cannot be read
+        is none, so that its trial runs again."""
+        file, values = self.file(settings), self.file(settings).with_suffix(".npy")
+        try:
+            value = float(json.loads(file.read_text())["value"])
+            np.load(values, mmap_mode="r")
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return float(json.loads(file.read_text())["value"]), str(file.with_suffix(".npy"))
+        return value, str(values)
 
     def enter(self, settings: ModelSettings, values: npt.NDArray[np.float64], seconds: float) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -196,6 +199,11 @@ class Generations(Searcher):
         finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.value is not None]
         if len(finished) < 20 or len({trial.value for trial in finished}) < 2:
             return {}
+        from optuna.importance import (  # with it comes sklearn
+            PedAnovaImportanceEvaluator,
+            get_param_importances,
+        )
+
         quantile = max(0.1, 5 / len(finished))
         shares = get_param_importances(
             self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)
@@ -220,6 +228,9 @@ class _Trial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         settings = self.space.apply(self.model, self.params)
+        # A search that was killed may have finished later trials than the first one missing, and a proposal may repeat.
+        if entry := self.ledger.find(settings):
+            return {"value": entry[0], "done": True}
         started = time.monotonic()
         values = self.judge(settings)
         value = float(values.mean())
@@ -338,7 +349,7 @@ def _run(
             num_samples=settings.trials - found,
             search_alg=generations,
             reuse_actors=True,
-            max_concurrent_trials=None,
+            max_concurrent_trials=settings.concurrent,
         ),
         run_config=tune.RunConfig(
             storage_path=str(tune_folder),

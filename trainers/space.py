@@ -70,7 +70,7 @@ class ForgettingSpace(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: tuple[FamilyName, ...] = ("none", "exponential", "power", "hyperbolic", "geometric")
-    clock: tuple[ClockName, ...] = ("time", "moments")
+    clock: tuple[ClockName, ...] = Field(("time", "moments"), min_length=1)
     half_life: dict[ClockName, tuple[float, float]] = {
         "time": (0.5, 365.0),
         "moments": (0.5, 50.0),
@@ -159,12 +159,19 @@ class Space(RootModel[dict[str, TermSpace]]):
         """ValueError where the space names a term or a setting that the model does not have, or values that it would
         refuse: that is known before the first trial."""
         labels = {term.label: term for term in model.terms}
+        searched: dict[tuple[str, str], str] = {}
         for key, term_space in self.root.items():
             for label in key.split("+"):
                 if label not in labels:
                     raise ValueError(
                         f"`search.space` must name terms of the model ({', '.join(labels)}), but got {label!r}."
                     )
+                for name in [*term_space.domains, *(["forgetting"] if term_space.forgetting else [])]:
+                    if (other := searched.setdefault((label, name), key)) != key:
+                        raise ValueError(
+                            f"`search.space` must search a setting once, but {name!r} of `{label}` is in `{other}` and "
+                            f"`{key}`."
+                        )
                 for name, domain in term_space.domains.items():
                     fields = type(labels[label]).model_fields
                     if name not in fields or name in ("kind", "name", "forgetting"):

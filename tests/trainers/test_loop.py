@@ -16,7 +16,8 @@ from trainers import loop
 from trainers.encoders import Mlp, MlpSettings
 from trainers.forgetting import ForgettingSettings
 from trainers.log import Queries, TrainingData
-from trainers.loop import Curve, Training, example_weights, optimise, validation_loss
+from trainers.curve import Curve
+from trainers.loop import Training, example_weights, optimise, validation_loss
 from trainers.optimise import OptimiseSettings
 
 RECENT = ForgettingSettings(family="exponential", clock="moments", half_life=0.4)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import nn
 
 from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
 from trainers.histories import Histories
 from trainers.optimise import OptimiseSettings
+
+if TYPE_CHECKING:
+    import torch
 
 BLOCK_QUERIES = 512  # queries scored at once
 
@@ -39,36 +40,14 @@ class MlpSettings(EncoderSettings):
     training: OptimiseSettings = OptimiseSettings()
 
 
-class RecommendationFunction(nn.Module):
-    """Logits over the catalogue from flat histories; ReLU is the σ."""
-
-    def __init__(self, settings: MlpSettings, items: int) -> None:
-        super().__init__()
-        self.normalise = settings.normalise
-        self.embedding = nn.EmbeddingBag(items, settings.dim, mode="sum", include_last_offset=True)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        self.hidden = nn.Linear(settings.dim, settings.hidden)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.output = nn.Linear(settings.hidden, items)
-
-    def forward(
-        self, columns_E: torch.Tensor, offsets_Q1: torch.Tensor, kept_E: torch.Tensor
-    ) -> torch.Tensor:
-        """Returns logits [Q, I]; `kept_E` is R(age)·w of each event."""
-        interest_QD = self.embedding(columns_E, offsets_Q1, per_sample_weights=kept_E)
-        mass_Q = torch.segment_reduce(kept_E, "sum", offsets=offsets_Q1, initial=0.0)
-        # An interest that has all but vanished must not be blown up to full size: its mass is never taken below one.
-        interest_QD = interest_QD / mass_Q.clamp_min(1.0).pow(self.normalise)[:, None]
-        logits_QI: torch.Tensor = self.output(self.dropout(torch.relu(self.hidden(interest_QD))))
-        return logits_QI
-
-
 class Mlp(Encoder):
     """The recommendation function with its parameters; `trainers.loop` trains them by likelihood."""
 
     kind = "mlp"
 
     def __init__(self, settings: MlpSettings, items: int) -> None:
+        from trainers.encoders.recommendation import RecommendationFunction  # torch takes seconds to import
+
         super().__init__(settings, items)
         self.module = RecommendationFunction(settings, items)
 
@@ -78,6 +57,8 @@ class Mlp(Encoder):
 
     def inputs(self, histories: Histories) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The columns, offsets and retained weights that the module takes."""
+        import torch
+
         keep = _latest(histories, self.settings.max_history)
         kept = histories.retained(self.forgetting, self.settings.weights)[keep]
         lengths = np.minimum(np.diff(histories.offsets), self.settings.max_history)
@@ -88,6 +69,8 @@ class Mlp(Encoder):
         )
 
     def score(self, histories: Histories) -> Scores:
+        import torch
+
         self.module.eval()
         scores = np.empty((len(histories), self.items), np.float32)
         with torch.inference_mode():
@@ -100,6 +83,8 @@ class Mlp(Encoder):
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
 
     def load(self, state: dict[str, Array]) -> None:
+        import torch
+
         self.module.load_state_dict(
             {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
         )

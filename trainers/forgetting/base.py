@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 CLOCKS = ("time", "moments")
 """What ages are counted in: `time` in days, `moments` in later moments of that user."""
 
-Age = TypeVar("Age", npt.NDArray[np.float64], torch.Tensor)
+Age = TypeVar("Age", npt.NDArray[np.float64], "torch.Tensor")
 """Ages ≥ 0 as an array or a tensor; a function of ages returns what it was given."""
 
 
 def namespace(age: npt.NDArray[np.float64] | torch.Tensor) -> Any:
-    """The library that computes on `age`: numpy and torch agree on the names that the families use."""
-    return torch if isinstance(age, torch.Tensor) else np
+    """The library that computes on `age`: numpy and torch agree on the names that the families use.
+
+    Torch is not imported for it: it takes seconds, and whoever has a tensor has imported it."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(age, torch.Tensor) else np
 
 
 class Forgetting(ABC):

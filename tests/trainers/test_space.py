@@ -1,0 +1,258 @@
+"""Search spaces: what they accept, where they begin, what they make of a point."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import optuna
+import pytest
+from pydantic import ValidationError
+
+from trainers.forgetting import CLOCKS, FAMILIES, build
+from trainers.model import ModelSettings
+from trainers.space import ForgettingSpace, Params, Range, Space
+
+MODEL = ModelSettings.model_validate(
+    {
+        "terms": [
+            {"kind": "own", "weights": True},
+            {"kind": "linear", "l2": 10.0},
+            {"kind": "trend", "name": "recent", "weight": 0.1},
+            {"kind": "mlp", "dim": 16},
+        ]
+    }
+)
+FULL: dict[str, Any] = {
+    "own+linear": {"forgetting": {}, "weight": {"low": 0.1, "high": 10, "log": True}},
+    "linear": {"l2": [200, 500, 1000], "variant": ["ease", "next"]},
+    "recent": {"forgetting": {"family": ["exponential"], "clock": ["moments"]}, "weights": [True, False]},
+    "mlp": {"dim": {"low": 8, "high": 128, "log": True}, "max_history": {"low": 10, "high": 60}},
+}
+
+
+def space(values: dict[str, Any]) -> Space:
+    return Space.model_validate(values)
+
+
+def suggested(values: Space, count: int = 40) -> list[Params]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [values.suggest(study.ask()) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"low": 3, "high": 1}, r"`low < high` must hold, but got \(low=3, high=1\)\."),
+        ({"low": 2, "high": 2}, "`low < high` must hold"),
+        ({"low": 0, "high": 1, "log": True}, "`low` must be above 0 where `log` is set, but got 0"),
+        ({"low": math.nan, "high": 1}, "finite number"),
+        ({"low": 1, "high": math.inf}, "finite number"),
+        ({"low": 1}, "Field required"),
+        ({"low": 1, "high": 2, "step": 1}, "Extra inputs"),
+    ],
+)
+def test_wrong_ranges_fail(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Range.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "middle", "whole"),
+    [
+        ({"low": 1, "high": 9}, 5, True),
+        ({"low": 1, "high": 100, "log": True}, 10, True),
+        ({"low": 8, "high": 127, "log": True}, 31, True),
+        ({"low": 0.0, "high": 1.0}, 0.5, False),
+        ({"low": -1.5, "high": 1}, -0.25, False),
+        ({"low": 0.01, "high": 100, "log": True}, 1.0, False),
+    ],
+)
+def test_ranges_give_what_lies_inside(values: dict[str, Any], middle: float, whole: bool) -> None:
+    domain = Range.model_validate(values)
+    assert domain.middle() == pytest.approx(middle)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = [domain.suggest(study.ask(), "x") for _ in range(60)]
+    for value in [*found, domain.middle(), *domain.samples()]:
+        assert domain.low <= value <= domain.high
+        assert isinstance(value, int) or not whole
+    assert len(set(found)) > 5
+    assert whole or any(value != int(value) for value in domain.samples())
+    if domain.log:  # half of the values lie under the geometric middle
+        assert 15 < sum(value < middle for value in found) < 45
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"family": ["expo"]}, "'exponential'"),
+        ({"clock": ["weeks"]}, "'moments'"),
+        ({"clock": []}, "at least 1 item"),
+        ({"half_life": {"time": [1, 30]}}, "`half_life` must give a range for the clock 'moments'"),
+        ({"half_life": {"time": [30, 1], "moments": [1, 2]}}, r"for 'time', but got \(30, 1\)"),
+        ({"half_life": {"time": [0, 1], "moments": [1, 2]}}, "`0 < low < high` must hold for 'time'"),
+        ({"half_life": {"time": [1, math.inf], "moments": [1, 2]}}, "finite number"),
+        ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
+        ({"tau": [1, 2]}, "Extra inputs"),
+    ],
+)
+def test_wrong_forgetting_spaces_fail(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ForgettingSpace.model_validate(values)
+
+
+def test_a_choice_of_nothing_fails() -> None:
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        space({"linear": {"l2": []}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trend": {"weight": [1, 2]}}, r"must name terms of the model \(own, linear, recent, mlp\), but got 'trend'"),
+        ({"own+vae": {"weight": [1, 2]}}, "but got 'vae'"),
+        ({"own": {"l2": [1, 2]}}, "`search.space.own`: the term `own` has no setting 'l2' to search"),
+        ({"own+linear": {"l2": [1, 2]}}, "the term `own` has no setting 'l2'"),
+        ({"own": {"kind": ["linear"]}}, "no setting 'kind' to search"),
+        ({"own": {"name": ["a", "b"]}}, "no setting 'name' to search"),
+        ({"linear": {"l2": [1, -2]}}, "greater than 0"),
+        ({"linear": {"variant": ["ease", "slim"]}}, "'next'"),
+        ({"own": {"weight": {"low": -1, "high": 1}}}, "greater than or equal to 0"),
+        ({"mlp": {"dim": {"low": 16.0, "high": 128.0}}}, "integer"),
+        ({"mlp": {"dropout": {"low": 0.0, "high": 1.0}}}, "less than 1"),
+        (
+            {"own": {"weight": [1, 2]}, "own+linear": {"weight": [1, 3]}},
+            "must search a setting once, but 'weight' of `own` is in `own` and `own.linear`",
+        ),
+        ({"own+linear": {"forgetting": {}}, "linear": {"forgetting": {}}}, "'forgetting' of `linear` is in"),
+    ],
+)
+def test_a_space_that_does_not_fit_the_model_fails(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        space(values).check(MODEL)
+
+
+def test_a_space_that_fits_passes_the_check() -> None:
+    space(FULL).check(MODEL)
+    space({}).check(MODEL)
+
+
+def test_starts_begin_with_none_and_have_every_family() -> None:
+    points = space(FULL).starts()
+    assert [point["own+linear.family"] for point in points] == ["none", *(f for f in FAMILIES if f != "none")]
+    assert [point["recent.family"] for point in points] == ["none", *["exponential"] * 4]
+    power = points[list(FAMILIES).index("power")]
+    assert power["own+linear.clock"] == "time"
+    assert power["own+linear.half_life_days"] == pytest.approx(math.sqrt(0.5 * 365))
+    assert power["own+linear.exponent"] == pytest.approx(math.sqrt(0.25 * 2))
+    assert power["own+linear.weight"] == pytest.approx(1.0)
+    assert power["linear.l2"] == 500
+    assert power["mlp.dim"] == 32
+    assert power["recent.half_life_moments"] == pytest.approx(5)
+    assert all("own+linear.exponent" not in point for point in points if point is not power)
+    assert points[0].keys() == power.keys() - {
+        f"{slot}.{name}"
+        for slot in ("own+linear", "recent")
+        for name in ("clock", "half_life_days", "half_life_moments", "exponent")
+    }
+
+
+def test_none_is_tried_even_where_it_is_not_named() -> None:
+    assert ForgettingSpace(family=("power",)).families == ("none", "power")
+    assert ForgettingSpace(family=("power", "none")).families == ("none", "power")
+    assert [point["own.family"] for point in space({"own": {"forgetting": {"family": ["power"]}}}).starts()] == [
+        "none",
+        "power",
+    ]
+
+
+def test_every_start_is_a_point_of_the_space() -> None:
+    """Optuna takes a starting point as it is, if it can: it must not draw another."""
+    full = space(FULL)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in full.starts():
+        study.enqueue_trial(point)
+        assert full.suggest(study.ask()) == point
+        full.apply(MODEL, point)
+
+
+def test_suggestions_stay_inside() -> None:
+    full = space(FULL)
+    points = suggested(full, 200)
+    for point in points:
+        model = full.apply(MODEL, point)
+        curve = build(model.terms[0].forgetting)
+        assert curve.family == point["own+linear.family"]
+        if curve.family != "none":
+            low, high = {"time": (0.5, 365), "moments": (0.5, 50)}[curve.clock]
+            assert low * (1 - 1e-9) <= curve.half_life <= high * (1 + 1e-9)
+        assert 0.25 <= point.get("own+linear.exponent", 1) <= 2
+        assert ("own+linear.exponent" in point) == (curve.family == "power")
+        assert 0.1 <= model.terms[0].weight <= 10
+        assert 8 <= point["mlp.dim"] <= 128
+        assert 10 <= point["mlp.max_history"] <= 60
+        assert point["linear.l2"] in (200, 500, 1000)
+    assert {point["own+linear.family"] for point in points} == set(FAMILIES)
+    assert {point["own+linear.clock"] for point in points if "own+linear.clock" in point} == set(CLOCKS)
+    assert {point["recent.clock"] for point in points if "recent.clock" in point} == {"moments"}
+    assert {point["recent.weights"] for point in points} == {True, False}
+    assert {point["linear.variant"] for point in points} == {"ease", "next"}
+
+
+def test_a_key_of_two_terms_gives_both_the_same() -> None:
+    full = space(FULL)
+    for point in suggested(full):
+        model = full.apply(MODEL, point)
+        own, linear, recent, mlp = model.terms
+        assert own.forgetting == linear.forgetting
+        assert own.weight == linear.weight == point["own+linear.weight"]
+        assert recent.weight == 0.1
+        assert recent.weights is point["recent.weights"]
+        assert mlp.forgetting == MODEL.terms[3].forgetting
+        assert own.weights is True
+    assert MODEL.terms[0].weight == 1.0
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "none"])
+def test_the_half_life_is_kept_whatever_the_family(family: str, clock: str) -> None:
+    slot = space({"own": {"forgetting": {}}})
+    name = {"time": "half_life_days", "moments": "half_life_moments"}[clock]
+    other = {"time": "half_life_moments", "moments": "half_life_days"}[clock]
+    point = {"own.family": family, "own.clock": clock, f"own.{name}": 12.5, "own.exponent": 0.4, f"own.{other}": 99.0}
+    curve = build(slot.apply(MODEL, point).terms[0].forgetting)
+    assert (curve.family, curve.clock) == (family, clock)
+    assert curve.half_life == pytest.approx(12.5, rel=1e-9)
+    if family == "power":
+        assert curve.values["exponent"] == 0.4
+
+
+def test_without_forgetting_all_but_the_curves_is_searched() -> None:
+    bare = space(FULL).without_forgetting()
+    [start] = bare.starts()
+    assert sorted(start) == [
+        "linear.l2",
+        "linear.variant",
+        "mlp.dim",
+        "mlp.max_history",
+        "own+linear.weight",
+        "recent.weights",
+    ]
+    for point in suggested(bare, 5):
+        assert point.keys() == start.keys()
+        model = bare.apply(MODEL.without_forgetting(), point)
+        assert {term.forgetting.family for term in model.terms} == {"none"}
+    assert space(FULL).root["own+linear"].forgetting is not None
+
+
+def test_a_trial_stands_for_the_family_of_its_first_curve() -> None:
+    full = space(FULL)
+    assert full.family_of({"own+linear.family": "power", "recent.family": "none"}) == "power"
+    assert full.family_of({"linear.l2": 3}) == "none"
+
+
+def test_a_space_survives_json() -> None:
+    full = space(FULL)
+    again = Space.model_validate_json(full.model_dump_json())
+    assert again.starts() == full.starts()
+    assert suggested(again, 10) == suggested(full, 10)
