@@ -10,6 +10,7 @@ from evaluators import Evaluation
 from harness.errors import ConfigurationError
 from harness.gate import decide
 from harness.package import Package
+from harness.progress import bar
 from harness.registry import CHAMPION, Registry, names
 from harness.settings import RunSettings, load
 from harness.stage import ForeignScorer, Stage
@@ -28,8 +29,9 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
         model = workshop.described("test" if stage == "test" else "val")
     else:
         model = foreign(asked, _package(registry_of(settings), which, asked))
-    evaluation = asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
-    return asked.report(evaluation, settings.evaluate.level)
+    with bar("evaluate"):
+        evaluation = asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
+        return asked.report(evaluation, settings.evaluate.level)
 
 
 def compare_models(settings: RunSettings, others: list[str]) -> dict[str, Any]:
@@ -40,11 +42,15 @@ def compare_models(settings: RunSettings, others: list[str]) -> dict[str, Any]:
     workshop = Workshop.open(settings)
     stage = workshop.test
     metrics, ks = settings.evaluate.metrics, settings.evaluate.k
-    first = stage.evaluate(workshop.described("test"), metrics, ks)
+    described = workshop.described("test")
+    with bar("evaluate"):
+        first = stage.evaluate(described, metrics, ks)
     level = settings.evaluate.level
     entries = []
     for other in others:
-        second = stage.evaluate(_other(settings, stage, other), metrics, ks)
+        theirs = _other(settings, stage, other)
+        with bar(f"evaluate {other}"):
+            second = stage.evaluate(theirs, metrics, ks)
         entries.append({"against": other, **_paired(first, second, stage, level)})
     return {"metrics": first.summary(level), "queries": len(stage.queries), "comparisons": entries}
 

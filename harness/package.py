@@ -90,7 +90,9 @@ class Package:
                     f"`times` and `at` must be unix seconds, but row {number} has one that is no number."
                 )
             if not (np.isfinite(weight).all() and (weight >= 0).all()):
-                raise ValueError(f"`weights` must be finite numbers >= 0, but row {number} has one that is not.")
+                raise ValueError(
+                    f"`weights` must be finite numbers >= 0, but row {number} has one that is not."
+                )
             number_of = self.column(items)
             number_of[number_of < 0] = unknown
             order = np.argsort(clock, kind="stable")

@@ -233,7 +233,10 @@ def publish(
     with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
         story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
         registry.log(
-            run_id, _params(chosen.model, settings), _metric_values(evaluation, comparisons), _tags(story)
+            run_id,
+            _params(chosen.model, settings, story),
+            _metric_values(evaluation, comparisons),
+            _tags(story),
         )
         version = registry.register(run_id, token, outcome.package, _tags(story))
         if outcome.decision.promoted:
@@ -321,8 +324,10 @@ def _finetune_story(finetuned: Finetuned | None) -> dict[str, Any] | None:
     return {"kept": finetuned.kept, "reason": finetuned.reason, **finetuned.difference.to_dict()}
 
 
-def _params(model: ModelSettings, settings: RunSettings) -> dict[str, Any]:
+def _params(model: ModelSettings, settings: RunSettings, story: dict[str, Any]) -> dict[str, Any]:
     params: dict[str, Any] = {
+        "fingerprint": story["fingerprint"],
+        **{f"version.{name}": number for name, number in story["versions"].items()},
         "protocol": settings.split.protocol,
         "cuts": settings.split.cuts,
         "repeats": settings.data.repeats,

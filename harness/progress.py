@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 console = Console(stderr=True, highlight=False)
 
@@ -42,7 +43,7 @@ def bar(title: str, total: int | None = None) -> Iterator[Bar]:
     counted = [MofNCompleteColumn()] if total is not None else []
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(min_width=len(title), no_wrap=True)),
         BarColumn(bar_width=24),
         *counted,
         TimeElapsedColumn(),

@@ -164,7 +164,7 @@ def test_a_fit_takes_what_is_there(
 
     for kind in ("trend", "own", "linear"):
         monkeypatch.setattr(ENCODERS[kind], "statistics", sum_again)
-    monkeypatch.setattr("trainers.fits.optimise", sum_again)
+    monkeypatch.setattr("trainers.loop.optimise", sum_again)
     model = fit_model(MODEL, data, fits, repeats=True)
     assert np.array_equal(fit_model(settings(*TERMS[:4]), data, fits, repeats=True).score(histories), expected)
     torch.manual_seed(0)

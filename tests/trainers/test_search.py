@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ def settings(trials: int = 12, **values: Any) -> SearchSettings:
     return SearchSettings.model_validate({"trials": trials, "space": SPACE, "generation": 4, **values})
 
 
-def propose_all(generations: Generations, order: int = 1, limit: int | None = None) -> list[Params]:
+def propose_all(
+    generations: Generations,
+    order: int = 1,
+    limit: int | None = None,
+    judge: Callable[[ModelSettings], float] = fakes.known,
+) -> list[Params]:
     """Run a search without Ray: all of a generation is proposed, then told in the order asked for."""
     proposed: list[tuple[int, Params]] = []
     waiting: list[tuple[int, Params]] = []
@@ -40,7 +46,7 @@ def propose_all(generations: Generations, order: int = 1, limit: int | None = No
             break
         if entry is None or (limit and len(waiting) >= limit):
             for number, params in waiting[::order]:
-                generations.told[number] = fakes.known(generations.space.apply(MODEL, params))
+                generations.told[number] = judge(generations.space.apply(MODEL, params))
             waiting = []
         if entry is not None:
             proposed.append(entry)
@@ -106,10 +112,15 @@ def test_importance_puts_what_decides_first() -> None:
     one = generations(trials=60)
     propose_all(one)
     shares = one.importance()
-    assert next(iter(shares)) in ("own.half_life_days", "own.family")
-    assert shares["linear.l2"] < min(shares["own.half_life_days"], shares["own.family"])
+    assert next(iter(shares)) == "own.half_life_days"
+    assert set(shares) >= {"own.family", "own.half_life_days", "linear.l2"}
     assert sum(shares.values()) == pytest.approx(1.0)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert shares["own.half_life_days"] > 0.5
+
+    other = generations(trials=60)
+    propose_all(other, judge=lambda model: -abs(float(getattr(model.terms[1], "l2", 0)) - 30))
+    assert next(iter(other.importance())) == "linear.l2"
 
 
 def test_few_trials_say_nothing_of_importance() -> None:
