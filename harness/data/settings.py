@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -81,9 +80,7 @@ class DataSettings(BaseModel):
         """
 
         def absolute(location: str) -> str:
-            if is_uri(location):
-                return location
-            return os.path.normpath((base / Path(location).expanduser()).absolute())
+            return location if is_uri(location) else str((base / Path(location).expanduser()).absolute())
 
         events = absolute(self.events) if isinstance(self.events, str) else [absolute(e) for e in self.events]
         return self.model_copy(

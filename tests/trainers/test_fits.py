@@ -14,7 +14,7 @@ from trainers.encoders import ENCODERS, ClosedForm, Linear, TermSettings
 from trainers.fits import Fits, fit_model, fit_term
 from trainers.histories import Histories
 from trainers.log import TrainingData
-from trainers.loop import Curve
+from trainers.curve import Curve
 from trainers.model import ModelSettings
 
 DAYS = {"family": "exponential", "half_life": 5}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.trainers import helpers
-from trainers import loop
+
 from trainers.encoders import Mlp, MlpSettings
 from trainers.forgetting import ForgettingSettings
 from trainers.log import Queries, TrainingData
@@ -294,4 +294,4 @@ def test_validation_is_the_same_in_blocks(data: TrainingData) -> None:
 def test_a_curve_is_plain_data() -> None:
     curve = Curve([1.0, 0.5], [0.9, 0.8], 1.5, 2)
     assert Curve(**curve.to_dict()) == curve
-    assert loop.Curve() == Curve([], [], None, 0)
+    assert Curve() == Curve([], [], None, 0)

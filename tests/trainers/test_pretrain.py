@@ -1,0 +1,363 @@
+"""Fits on Ray Train: the same result on any number of workers, and after an interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.trainers import helpers
+from trainers.encoders import MlpSettings
+from trainers.finetune import FinetuneSettings, neural_terms
+from trainers.fits import Fits, fit_model
+from trainers.log import DAY, PackedLog, TrainingData
+from trainers.model import ModelSettings
+from trainers.pretrain import PROGRESS_FILE, Fit, Resources, fit, recent, watch
+
+DAYS = {"family": "exponential", "half_life": 3}
+RECENT = {"family": "exponential", "clock": "moments", "half_life": 0.4}
+MLP: dict[str, Any] = {
+    "kind": "mlp",
+    "dim": 8,
+    "hidden": 12,
+    "dropout": 0.0,
+    "forgetting": RECENT,
+    # 175 moments: the last batch holds one, less than two workers can share.
+    "training": {"rate": 0.02, "batch": 29, "epochs": 3, "forgetting": DAYS},
+}
+MODEL = ModelSettings.model_validate(
+    {
+        "terms": [
+            {"kind": "trend", "forgetting": DAYS},
+            {"kind": "own", "forgetting": DAYS},
+            {"kind": "linear", "l2": 2.0, "forgetting": DAYS},
+            {"kind": "linear", "name": "next", "variant": "next", "l2": 2.0, "forgetting": RECENT},
+            MLP,
+        ]
+    }
+)
+TUNING = FinetuneSettings.model_validate({"window_days": 3, "rate": 0.01, "epochs": 2, "batch": 20})
+ITEMS = 6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    folder = tmp_path_factory.mktemp("pretrain")
+    helpers.write_log(helpers.cycle(users=25), folder / "log")
+    data = helpers.training(PackedLog.open(folder / "log", ITEMS), 8, validate=True)
+    data.save(folder / "data")
+    assert len(data.moments()) % 29 == 1
+    return data
+
+
+@pytest.fixture(scope="module")
+def stored(data: TrainingData) -> Path:
+    """The folder with `log` and `data`."""
+    return Path(str(data.log.items.filename)).parent.parent  # type: ignore[attr-defined]
+
+
+def requests(stored: Path, out: Path, *terms: dict[str, Any]) -> list[Fit]:
+    """The terms pretrained, and the network then taken further."""
+    model = ModelSettings.model_validate({"terms": terms}) if terms else MODEL
+    first = Fit(
+        log=str(stored / "log"),
+        vocabulary=ITEMS,
+        data=str(stored / "data"),
+        out=str(out / "pretrained"),
+        terms=[term.model_dump(mode="json") for term in model.terms],
+        repeats=True,
+        seed=4,
+    )
+    return [first, first.finetuned(TUNING, str(out / "finetuned"), neural_terms(model), {})]
+
+
+def network(**changes: Any) -> dict[str, Any]:
+    return {**MLP, **changes, "training": {**MLP["training"], **changes.get("training", {})}}
+
+
+def launched(stored: Path, folder: Path, workers: int) -> list[Fits]:
+    return fit(requests(stored, folder, *()), Resources(workers=workers))
+
+
+@pytest.fixture(scope="module")
+def local(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Fits]:
+    """In this process, without a cluster."""
+    return launched(stored, tmp_path_factory.mktemp("local"), 0)
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def remote(
+    request: pytest.FixtureRequest, stored: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: str
+) -> list[Fits]:
+    return launched(stored, tmp_path_factory.mktemp(f"workers-{request.param}"), request.param)
+
+
+def same_fits(one: list[Fits], other: list[Fits], data: TrainingData) -> None:
+    """Closed forms to rounding, the curves within 1e-4, the scores close."""
+    for a, b in zip(one, other, strict=True):
+        assert [term for term, _ in a.entries()] == [term for term, _ in b.entries()]
+    for term in MODEL.terms[:4]:
+        sums, others = one[0].statistics(term), other[0].statistics(term)
+        assert sums is not None
+        assert others is not None
+        assert sums.keys() == others.keys()
+        for name, array in sums.items():
+            if term.label == "linear":
+                assert np.array_equal(array, others[name])
+            np.testing.assert_allclose(others[name], array, rtol=1e-5, atol=1e-6)
+            assert others[name].dtype == array.dtype
+    for a, b in zip(one, other, strict=True):
+        curve, expected = b.curve(MODEL.terms[4]), a.curve(MODEL.terms[4])
+        assert curve is not None
+        assert expected is not None
+        assert curve.start == pytest.approx(expected.start, rel=1e-4)
+        assert curve.loss == pytest.approx(expected.loss, rel=1e-4)
+        assert curve.validation == pytest.approx(expected.validation, rel=1e-4)
+        assert curve.best_epoch == expected.best_epoch
+        state, other_state = a.state(MODEL.terms[4]), b.state(MODEL.terms[4])
+        assert state is not None
+        assert other_state is not None
+        for name, array in state.items():
+            np.testing.assert_allclose(other_state[name], array, rtol=1e-2, atol=1e-4)
+    assert data.validation is not None
+    histories = helpers.histories_of(data, data.validation)
+    scores, other_scores = (
+        fit_model(MODEL, data, fits[0], repeats=True, seed=4).score(histories) for fits in (one, other)
+    )
+    np.testing.assert_allclose(other_scores, scores, atol=1e-3)
+
+
+def test_a_local_fit_is_the_fit_of_this_process(local: list[Fits], data: TrainingData) -> None:
+    assert data.validation is not None
+    histories = helpers.histories_of(data, data.validation)
+    closed = ModelSettings(terms=MODEL.terms[:4])
+    assert np.array_equal(
+        fit_model(closed, data, local[0], repeats=True).score(histories),
+        fit_model(closed, data, repeats=True).score(histories),
+    )
+    curve = local[0].curve(MODEL.terms[4])
+    assert curve is not None
+    assert curve.start is not None
+    assert len(curve.loss) == 3
+    assert curve.start > curve.validation[0] > curve.validation[1] > curve.validation[2]
+
+
+def test_fine_tuning_goes_on_where_pretraining_ended(local: list[Fits]) -> None:
+    pretrained, finetuned = (fits.curve(MODEL.terms[4]) for fits in local)
+    assert pretrained is not None
+    assert finetuned is not None
+    assert finetuned.start == pytest.approx(pretrained.validation[-1], rel=1e-6)
+    assert len(finetuned.loss) == 2
+    assert finetuned.validation[-1] < pretrained.validation[-1]
+    assert [term.label for term, _ in local[1].entries()] == ["mlp"]
+
+
+def test_any_number_of_workers_fits_the_same(
+    local: list[Fits], remote: list[Fits], data: TrainingData
+) -> None:
+    same_fits(local, remote, data)
+
+
+def test_what_is_done_is_not_done_again(local: list[Fits], stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(*anything: Any) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr("trainers.pretrain._launch", launch)
+    before = [(file, file.stat().st_mtime_ns) for fits in local for file in sorted(fits.folder.iterdir())]
+    again = fit(requests(stored, local[0].folder.parent), Resources(workers=0))
+    assert again == local
+    assert before == [(file, file.stat().st_mtime_ns) for fits in local for file in sorted(fits.folder.iterdir())]
+
+
+def test_only_what_is_missing_is_done(local: list[Fits], stored: Path, tmp_path: Path) -> None:
+    """The pretrained folder is there: a fine-tuning with another window starts from it."""
+    [_, second] = requests(stored, local[0].folder.parent)
+    other = replace(second, window_days=1.5, out=str(tmp_path / "other"))
+    [tuned] = fit([other])
+    curve, before = tuned.curve(MODEL.terms[4]), local[1].curve(MODEL.terms[4])
+    assert curve is not None
+    assert before is not None
+    assert curve.start == before.start
+    assert curve.loss != before.loss
+
+
+def test_a_fit_leaves_nothing_half_done_behind(local: list[Fits]) -> None:
+    for fits in local:
+        assert PROGRESS_FILE not in [file.name for file in fits.folder.iterdir()]
+        assert not fits.folder.with_name(f"{fits.folder.name}.partial").exists()
+
+
+def test_the_seed_and_the_epochs_of_a_fit_are_felt(stored: Path, tmp_path: Path) -> None:
+    [first, _] = requests(stored, tmp_path, network())
+    variants = {
+        "base": first,
+        "seed": replace(first, seed=5),
+        "refit": replace(first, epochs={"mlp": 2}),
+        "settings": replace(first, optimise={"mlp": {"rate": 0.001, "epochs": 1}}),
+        "films": replace(first, repeats=False),
+    }
+    done = fit([replace(variant, out=str(tmp_path / name)) for name, variant in variants.items()])
+    curves = {}
+    for name, fits in zip(variants, done, strict=True):
+        curve = fits.curve(MODEL.terms[4])
+        assert curve is not None
+        curves[name] = curve
+    assert curves["seed"].loss != curves["base"].loss
+    assert curves["refit"].loss == pytest.approx(curves["base"].loss[:2])
+    assert curves["refit"].validation == []
+    assert curves["refit"].best_epoch == 2
+    assert len(curves["settings"].loss) == 1
+    assert curves["settings"].loss != curves["base"].loss[:1]
+    assert curves["films"].loss != curves["base"].loss
+
+
+def test_a_fit_is_named_by_all_that_it_depends_on(stored: Path, tmp_path: Path) -> None:
+    [first, second] = requests(stored, tmp_path)
+    changes: dict[str, Any] = {
+        "log": "x",
+        "vocabulary": 7,
+        "data": "x",
+        "out": "x",
+        "terms": [MLP],
+        "repeats": False,
+        "seed": 9,
+        "epochs": {"mlp": 3},
+        "start": "x",
+        "window_days": 2.0,
+        "optimise": {"mlp": {}},
+    }
+    assert changes.keys() == asdict(first).keys(), "give each field of `Fit` a change"
+    names = [replace(first, **{name: value}).name() for name, value in changes.items()]
+    assert len({first.name(), second.name(), *names}) == len(names) + 2
+    assert requests(stored, tmp_path)[0].name() == first.name()
+
+
+def test_fine_tuning_takes_its_own_settings(stored: Path, tmp_path: Path) -> None:
+    [first, _] = requests(stored, tmp_path)
+    tuned = first.finetuned(TUNING, "there", neural_terms(MODEL), {"mlp": 3})
+    assert (tuned.start, tuned.out, tuned.window_days, tuned.epochs) == (first.out, "there", 3.0, {"mlp": 3})
+    assert [term["kind"] for term in tuned.terms] == ["mlp"]
+    assert tuned.optimise["mlp"]["rate"] == 0.01
+    assert "window_days" not in tuned.optimise["mlp"]
+    assert (tuned.log, tuned.data, tuned.seed, tuned.repeats) == (first.log, first.data, 4, True)
+
+
+def test_only_networks_are_fine_tuned() -> None:
+    assert neural_terms(MODEL) == [MODEL.terms[4]]
+    assert isinstance(MODEL.terms[4], MlpSettings)
+
+
+def test_the_window_holds_its_first_moment(data: TrainingData) -> None:
+    moments = recent(data.moments(), data.end - 2 * DAY)
+    assert sorted(set((moments.time / DAY).tolist())) == [5, 6, 7]
+    with pytest.raises(ValueError, match=r"raise `finetune\.window_days`"):
+        recent(moments, data.end + 1)
+
+
+def test_a_start_that_fits_not_is_refused(local: list[Fits], stored: Path, tmp_path: Path) -> None:
+    [first, _] = requests(stored, tmp_path, network(dim=9))
+    with pytest.raises(Exception, match="holds no term fitted with the same settings to start from"):
+        fit([replace(first, start=str(local[0].folder))])
+    assert not Path(first.out).exists()
+
+
+BROKEN = network(training={"optimiser": "sgd", "rate": 1e30})
+
+
+def test_the_error_of_a_worker_is_the_error_of_the_fit(stored: Path, tmp_path: Path, ray_session: str) -> None:
+    for workers in (0, 1):
+        [first, _] = requests(stored, tmp_path, BROKEN)
+        with pytest.raises(RuntimeError, match=r"`mlp`: the training loss is nan; lower `rate`"):
+            fit([first], Resources(workers=workers))
+        assert not Path(first.out).exists()
+
+
+def test_watch_passes_on_the_latest_progress(stored: Path, tmp_path: Path) -> None:
+    both = requests(stored, tmp_path)
+    said: list[dict[str, Any]] = []
+    watch(both, said.append)
+    assert said == []
+    partial = tmp_path / "finetuned.partial"
+    partial.mkdir()
+    (partial / PROGRESS_FILE).write_text('{"term": "ml')
+    watch(both, said.append)
+    assert said == []
+    (partial / PROGRESS_FILE).write_text(json.dumps({"term": "mlp", "epoch": 3}))
+    watch(both, said.append)
+    assert said == [{"term": "mlp", "epoch": 3}]
+
+
+LONG = network(training={"epochs": 40, "patience": 40, "rate": 0.001})
+
+INTERRUPTED = """
+import json, sys
+from trainers import cluster
+from trainers.pretrain import Fit, Resources, fit
+cluster.connect()
+fit([Fit(**json.loads(sys.argv[1]))], Resources(workers=1))
+"""
+
+
+class Watching:
+    """Notes every epoch that the progress file of a fit names."""
+
+    def __init__(self, request: Fit) -> None:
+        self.request = request
+        self.epochs: list[int] = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self) -> None:
+        while not self.over.wait(0.01):
+            watch([self.request], lambda progress: self.epochs.append(progress["epoch"]))
+
+    def __enter__(self) -> Watching:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+
+def test_a_fit_that_was_killed_goes_on_where_it_was(
+    stored: Path, data: TrainingData, tmp_path: Path, ray_session: str
+) -> None:
+    [request, _] = requests(stored, tmp_path, LONG)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps(asdict(request))]
+    process = subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    reached: list[int] = []
+    try:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and process.poll() is None and max(reached, default=0) < 6:
+            watch([request], lambda progress: reached.append(progress["epoch"]))
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert 6 <= max(reached) < 40
+    assert not Path(request.out).exists()
+
+    (tmp_path / "pretrained.partial" / PROGRESS_FILE).unlink()
+    with Watching(request) as watching:
+        [fits] = fit([request], Resources(workers=1))
+    assert min(watching.epochs) >= 5  # the last checkpoint may be an epoch or so behind the progress file
+    [whole] = fit([replace(request, out=str(tmp_path / "whole"))], Resources(workers=0))
+    term = fits.entries()[0][0]
+    curve, expected = fits.curve(term), whole.curve(term)
+    assert curve is not None
+    assert expected is not None
+    assert curve.loss == pytest.approx(expected.loss, rel=1e-4)
+    assert curve.validation == pytest.approx(expected.validation, rel=1e-4)
+    assert curve.best_epoch == expected.best_epoch
