@@ -197,8 +197,11 @@ class Registry:
                 input_example=example(package),
                 pip_requirements=["lethe"],
             )
-        with contextlib.suppress(MlflowException):  # it exists: another run of the same model made it
+        try:
             self.client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
         made = self.client.create_model_version(
             self.name, info.model_uri, run_id, tags={RUN_TAG: token, **tags}, model_id=info.model_id
         )
@@ -219,9 +222,7 @@ class Registry:
 
     def note(self, version: Version, decision: dict[str, Any]) -> None:
         """Store a decision of the gate, yes or no, with its figures."""
-        self.client.set_model_version_tag(
-            self.name, str(version.version), DECISION_TAG, json.dumps(decision)[:5000]
-        )
+        self.client.set_model_version_tag(self.name, str(version.version), DECISION_TAG, json.dumps(decision))
 
     def rollback(self) -> tuple[Version, Version]:
         """Make the champion before this one champion again; returns (the one that was, the one that is)."""

@@ -132,6 +132,11 @@ class RunSettings(_Settings):
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
+        weighted = [term.label for term in self.model.terms if term.weights]
+        if weighted and self.data.columns.weight is None:
+            raise ValueError(
+                f"`weights: true` of the term {weighted[0]!r} needs `data.columns.weight`, the column it counts by."
+            )
         if self.finetune and not neural_terms(self.model):
             kinds = ", ".join(term.kind for term in self.model.terms)
             raise ValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import evaluators
 from harness import __version__
 from harness.data import Store, prepare
-from harness.errors import IncompleteError
+from harness.errors import ConfigurationError, IncompleteError
 from harness.objective import Judge, ValidationObjective
 from harness.progress import bar, say, watching
 from harness.settings import RunSettings
@@ -139,6 +140,7 @@ class Workshop:
         with bar(title) as line:
             if train.workers:
                 cluster.connect()
+                _fits_the_cluster(train.workers)
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
@@ -147,7 +149,7 @@ class Workshop:
             try:
                 with watching(lambda: watch(todo, note)):
                     return fit(requests, resources)
-            except (RuntimeError, ValueError) as error:  # what a worker said
+            except (RuntimeError, ValueError, FloatingPointError) as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
 
     def pretrain(self, models: list[ModelSettings] | None = None) -> Fits:
@@ -287,6 +289,15 @@ class Workshop:
             return self.assemble(self.val, model, self.pretrain())
         validated = self.pretrain() if neural_terms(model) else None
         return self.assemble(self.test, model, self.fit([self.request("test", [model], validated)], "fit")[0])
+
+
+def _fits_the_cluster(workers: int) -> None:
+    """Ray waits without end for workers that it has no room for; where no autoscaler can make any, say so."""
+    if not os.environ.get("RAY_ADDRESS") and workers > cluster.processors():
+        raise ConfigurationError(
+            f"`train.workers` must be at most {cluster.processors()}, the CPUs of this machine, but got {workers}; "
+            "set RAY_ADDRESS to use a larger cluster."
+        )
 
 
 def _finetuned(

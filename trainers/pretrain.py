@@ -130,13 +130,20 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(str(failure).strip().splitlines()[-1] for failure in failures))
+        reasons = "; ".join(dict.fromkeys(_reason(failure) for failure in failures))
         raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
+    except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
+        raise RuntimeError(f"the fit failed: {_reason(error)}") from error
     for request in requests:
         if not Fits(Path(request.out)).whole:
             raise RuntimeError(
                 f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
             )
+
+
+def _reason(failure: BaseException) -> str:
+    lines = str(failure).strip().splitlines()
+    return lines[-1] if lines else type(failure).__name__
 
 
 def _partial(out: str) -> Path:

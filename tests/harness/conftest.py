@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Said:
 Command = Callable[..., Said]
 
 
-@pytest.fixture()
+@pytest.fixture
 def lethe(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """The command line, in this process: `lethe("prepare", "c.yaml", "--json")`."""
     from harness import cli
@@ -101,7 +101,7 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture()
+@pytest.fixture
 def work(work: Path, empty_registry: Path) -> Path:
     shutil.copy(empty_registry, work / "mlflow.db")
     return work
@@ -176,7 +176,7 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(
     ray_session: str, fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Finished]:
+) -> Finished:
     """The main job of `TINY`, done once; tests only look at it."""
     from harness import pipeline
     from harness.settings import load
@@ -193,4 +193,4 @@ def finished(
             result = pipeline.run(load("tiny.yaml"), Path("tiny.yaml"))
         finally:
             os.chdir(before)
-    yield Finished(folder, result)
+    return Finished(folder, result)

@@ -27,7 +27,7 @@ FIGURE = {"mean", "low", "high"}
 DIFFERENCE = {"difference", "low", "high", "p"}
 
 
-@pytest.fixture()
+@pytest.fixture
 def config(work: Path, small_log: Path) -> Path:
     shutil.copy(small_log, work / "events.csv")
     path = work / "closed.yaml"
@@ -35,7 +35,7 @@ def config(work: Path, small_log: Path) -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop(config: Path, store: Store, package: Package) -> Registry:
     """Three versions: a champion that remembers everything by popularity, two candidates that do better."""
     registry = Registry("closed")
@@ -53,7 +53,11 @@ def shop(config: Path, store: Store, package: Package) -> Registry:
 def test_there_is_a_test_for_every_command() -> None:
     listed = CliRunner().invoke(cli.app, ["--help"])
     assert listed.exit_code == 0
-    found = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    found = {
+        command.name or command.callback.__name__
+        for command in cli.app.registered_commands
+        if command.callback
+    }
     assert found == set(COMMANDS)
     assert all(command in listed.output for command in COMMANDS)
 
@@ -86,7 +90,10 @@ def test_a_missing_configuration_is_one_line_and_code_2(lethe: Command, work: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["prepare", "closed.yaml", "--set", "data.evnts=a"], "there is no setting `data.evnts`; did you mean"),
+        (
+            ["prepare", "closed.yaml", "--set", "data.evnts=a"],
+            "there is no setting `data.evnts`; did you mean",
+        ),
         (["prepare", "closed.yaml", "--set", "data.events=no.csv"], "no.csv"),
         (["prepare", "closed.yaml", "--set", "data.columns.user=nobody"], "nobody"),
         (["prepare", "closed.yaml", "--set", "oops"], "`--set` takes NAME=VALUE"),
@@ -197,7 +204,12 @@ def test_evaluate_a_registered_version(lethe: Command, shop: Registry, config: P
     """The version was fitted on the same data as the configuration's own model would be."""
     terms = [
         {"kind": "own", "forgetting": {"family": "exponential", "half_life": 5.0}},
-        {"kind": "linear", "l2": 50.0, "weight": 0.3, "forgetting": {"family": "exponential", "half_life": 5.0}},
+        {
+            "kind": "linear",
+            "l2": 50.0,
+            "weight": 0.3,
+            "forgetting": {"family": "exponential", "half_life": 5.0},
+        },
         {"kind": "trend", "weight": 0.1},
     ]
     fitted = lethe("evaluate", str(config), "--json", "--set", f"model.terms={json.dumps(terms)}")
@@ -244,7 +256,18 @@ def test_compare_needs_the_same_data(lethe: Command, config: Path) -> None:
 def test_recommend_explains_itself(lethe: Command, shop: Registry, config: Path) -> None:
     at = "2020-10-05T12:00"
     said = lethe(
-        "recommend", str(config), "--user", "u3", "--at", at, "--k", "4", "--model", "candidate", "--explain", "--json"
+        "recommend",
+        str(config),
+        "--user",
+        "u3",
+        "--at",
+        at,
+        "--k",
+        "4",
+        "--model",
+        "candidate",
+        "--explain",
+        "--json",
     )
     assert said.code == 0
     told = said.json
@@ -254,7 +277,9 @@ def test_recommend_explains_itself(lethe: Command, shop: Registry, config: Path)
     moment = pd.Timestamp(at).timestamp()
     assert told["events"] == ((log.user_id == "u3") & (log.timestamp < moment)).sum() > 0
     assert len(told["items"]) == 4
-    assert [entry["score"] for entry in told["items"]] == sorted((e["score"] for e in told["items"]), reverse=True)
+    assert [entry["score"] for entry in told["items"]] == sorted(
+        (e["score"] for e in told["items"]), reverse=True
+    )
     for entry in told["items"]:
         assert set(entry["terms"]) == {"own", "linear", "trend"}
         assert sum(entry["terms"].values()) == pytest.approx(entry["score"], abs=1e-9)
@@ -280,7 +305,9 @@ def test_a_recommendation_without_explanation_is_bare(lethe: Command, shop: Regi
     said = lethe("recommend", str(config), "--user", "u3", "--at", "2020-10-05", "--json")
     assert said.json["model"]["version"] == 1  # the champion
     assert [set(entry) for entry in said.json["items"]] == [{"item", "title", "score"}] * 10
-    explained = lethe("recommend", str(config), "--user", "u3", "--at", "2020-10-05", "--explain", "--model", "2")
+    explained = lethe(
+        "recommend", str(config), "--user", "u3", "--at", "2020-10-05", "--explain", "--model", "2"
+    )
     assert explained.code == 0
     assert "days ago" in explained.out
 
@@ -335,7 +362,11 @@ def test_models(lethe: Command, shop: Registry, config: Path) -> None:
     assert everything.json == by_name.json == by_config.json
     (model,) = by_name.json["models"]
     assert model["name"] == "closed"
-    assert [(v["version"], v["aliases"]) for v in model["versions"]] == [(3, ["candidate"]), (2, []), (1, ["champion"])]
+    assert [(v["version"], v["aliases"]) for v in model["versions"]] == [
+        (3, ["candidate"]),
+        (2, []),
+        (1, ["champion"]),
+    ]
     assert set(model["versions"][0]) == {"name", "version", "aliases", "created", "run_id", "tags"}
     assert "champion" in lethe("models").out
 

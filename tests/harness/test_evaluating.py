@@ -22,7 +22,7 @@ KEYS = {"protocol", "stage", "queries", "users", "catalogue", "metrics", "segmen
 
 def described(folder: Path, data: dict[str, Any], terms: list[dict[str, Any]], **more: Any) -> RunSettings:
     """A configuration file of some terms, read."""
-    tree = {"data": data, "model": {"terms": terms}, "evaluate": {"k": [10]}, **more}
+    tree = {"evaluate": {"k": [10]}, "data": data, "model": {"terms": terms}, **more}
     path = folder / "described.yaml"
     path.write_text(json.dumps(tree))  # JSON is YAML
     return load(path)
@@ -41,9 +41,7 @@ def ease(forgetting: dict[str, Any] = NONE) -> dict[str, Any]:
         pytest.param([ease(HALF), {"kind": "own", "forgetting": HALF}], 0.2901, id="ease+own, power"),
     ],
 )
-def test_online_retail(
-    work: Path, retail_store: str, terms: list[dict[str, Any]], expected: float
-) -> None:
+def test_online_retail(work: Path, retail_store: str, terms: list[dict[str, Any]], expected: float) -> None:
     settings = described(work, {"events": str(RETAIL), "repeats": True, "store": retail_store}, terms)
     told = evaluate_configuration(settings, "test", None)
     assert told["metrics"]["ndcg@10"]["mean"] == pytest.approx(expected, abs=0.001)
@@ -89,20 +87,20 @@ def test_validation_is_another_period_and_touches_no_test_query(
         return made[-1]
 
     monkeypatch.setattr(Stage, "of", classmethod(of))
-    terms = [{"kind": "own", "forgetting": HALF}, {"kind": "trend", "weight": 1e-3}]
+    terms: list[dict[str, Any]] = [{"kind": "own", "forgetting": HALF}, {"kind": "trend", "weight": 1e-3}]
     settings = described(work, {"events": str(small_log), "repeats": True}, terms)
     val = evaluate_configuration(settings, "val", None)
     assert {stage.split.stage for stage in made} == {"val"}
     made.clear()
     test = evaluate_configuration(settings, "test", None)
-    assert {stage.split.stage for stage in made} == {"test"}  # nothing neural: no epochs to find on validation
+    assert {stage.split.stage for stage in made} == {
+        "test"
+    }  # nothing neural: no epochs to find on validation
     assert (val["stage"], test["stage"]) == ("val", "test")
     assert val["metrics"] != test["metrics"]
 
 
-def test_a_neural_term_trains_for_test_as_long_as_validation_found_best(
-    work: Path, small_log: Path
-) -> None:
+def test_a_neural_term_trains_for_test_as_long_as_validation_found_best(work: Path, small_log: Path) -> None:
     mlp = {"kind": "mlp", "dim": 8, "hidden": 16, "training": {"epochs": 2, "rate": 0.01}}
     settings = described(work, {"events": str(small_log), "repeats": True}, [mlp])
     told = evaluate_configuration(settings, "test", None)
@@ -125,17 +123,14 @@ def test_leave_one_out_is_told_to_leak(work: Path, small_log: Path) -> None:
 
 def test_each_metric_at_each_cut_off(work: Path, small_log: Path) -> None:
     data = {"events": str(small_log), "repeats": True}
-    settings = described(work, data, [{"kind": "trend"}], split={"cuts": [0.5, 0.6]})
-    settings = settings.model_copy(
-        update={"evaluate": settings.evaluate.model_copy(update={"k": (3, 6), "metrics": ("recall", "mrr"), "level": 0.5})}
+    terms, split = [{"kind": "trend"}], {"cuts": [0.5, 0.6]}
+    asked = {"k": [3, 6], "metrics": ["recall", "mrr"]}
+    told, wide = (
+        evaluate_configuration(
+            described(work, data, terms, split=split, evaluate={**asked, "level": level}), "test", None
+        )["metrics"]
+        for level in (0.5, 0.95)
     )
-    told = evaluate_configuration(settings, "test", None)
-    assert set(told["metrics"]) == {"recall@3", "recall@6", "mrr"}
-    wide = evaluate_configuration(
-        settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"level": 0.95})}), "test", None
-    )
-    narrow, broad = (
-        found["metrics"]["mrr"]["high"] - found["metrics"]["mrr"]["low"] for found in (told, wide)
-    )
-    assert narrow < broad
-    assert told["metrics"]["recall@3"]["mean"] < told["metrics"]["recall@6"]["mean"]
+    assert set(told) == {"recall@3", "recall@6", "mrr"}
+    assert told["recall@3"]["mean"] < told["recall@6"]["mean"]
+    assert told["mrr"]["high"] - told["mrr"]["low"] < wide["mrr"]["high"] - wide["mrr"]["low"]

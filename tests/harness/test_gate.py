@@ -16,33 +16,33 @@ OWNER = np.arange(QUERIES) % USERS
 METRICS = resolve(("ndcg@1", "coverage@2"), ())
 
 
-def judged(share: float, *, wide: bool = True) -> Evaluation:
-    """A model that puts the one right item first for a share of the queries of each user, and shows all items beside
-    (`wide`) or one of them."""
+def answered(hit: npt.NDArray[np.bool_], *, wide: bool = True) -> Evaluation:
+    """A model that puts the one right item first where it hits, and shows all items beside (`wide`) or one of them."""
     number = np.arange(QUERIES)
     right, beside = number % 10, 10 + (number % 10 if wide else 0 * number)
-    hit = (number // USERS) < share * QUERIES / USERS
     scores = np.zeros((QUERIES, ITEMS))
     scores[number, beside] = 1.0
     scores[number, right] = np.where(hit, 2.0, -1.0)
     begin = np.zeros(QUERIES, np.int64)
     queries = Queries(
-        OWNER, number + 1.0, begin, begin + 1, np.arange(QUERIES + 1), right.astype(np.int32)
+        OWNER,
+        number.astype(np.float64) + 1,
+        begin,
+        begin + 1,
+        np.arange(QUERIES + 1),
+        right.astype(np.int32),
     )
     return evaluate([(slice(0, QUERIES), scores)], queries, METRICS)
 
 
+def judged(share: float, *, wide: bool = True) -> Evaluation:
+    """It hits the same share of every user's queries."""
+    return answered((np.arange(QUERIES) // USERS) < share * QUERIES / USERS, wide=wide)
+
+
 def noisy(share: float, seed: int) -> Evaluation:
-    """As `judged`, the queries that are hit drawn at random."""
-    number = np.arange(QUERIES)
-    hit: npt.NDArray[np.bool_] = np.random.default_rng(seed).random(QUERIES) < share
-    scores = np.zeros((QUERIES, ITEMS))
-    scores[number, 10 + number % 10] = 1.0
-    scores[number, number % 10] = np.where(hit, 2.0, -1.0)
-    begin = np.zeros(QUERIES, np.int64)
-    right = (number % 10).astype(np.int32)
-    queries = Queries(OWNER, number + 1.0, begin, begin + 1, np.arange(QUERIES + 1), right)
-    return evaluate([(slice(0, QUERIES), scores)], queries, METRICS)
+    """It hits queries drawn at random."""
+    return answered(np.random.default_rng(seed).random(QUERIES) < share)
 
 
 def test_a_better_candidate_is_promoted_with_its_figures() -> None:
@@ -83,7 +83,13 @@ def test_the_same_model_is_not_promoted_over_itself() -> None:
 @pytest.mark.parametrize(("margin", "promoted"), [(0.19, True), (0.21, False)])
 def test_the_interval_must_be_above_the_margin(margin: float, promoted: bool) -> None:
     decision = decide(
-        GateSettings(margin=margin), "ndcg@1", judged(0.6), judged(0.4), OWNER, against="none", audit=an_audit()
+        GateSettings(margin=margin),
+        "ndcg@1",
+        judged(0.6),
+        judged(0.4),
+        OWNER,
+        against="none",
+        audit=an_audit(),
     )
     assert decision.promoted is promoted
     assert decision.reasons[0].endswith(f"is above {margin}" if promoted else f"is not above {margin}")
@@ -113,9 +119,7 @@ def test_coverage_that_is_lost_keeps_a_candidate_out(loss: float, promoted: bool
 
 def test_a_split_that_leaks_decides_nothing() -> None:
     audit = an_audit(leaks=True)
-    decision = decide(
-        GateSettings(), "ndcg@1", judged(0.6), judged(0.4), OWNER, against="none", audit=audit
-    )
+    decision = decide(GateSettings(), "ndcg@1", judged(0.6), judged(0.4), OWNER, against="none", audit=audit)
     assert not decision.promoted
     assert decision.reasons[-1] == f"no decision is taken on a split that leaks: {audit.verdict}"
 

@@ -93,7 +93,7 @@ def test_a_solution_that_was_shared_is_used(store: Store, tmp_path: Path) -> Non
     assert np.allclose(np.asarray(matrix), np.asarray(encoder.state()["matrix"]), atol=1e-6)
 
 
-@pytest.fixture()
+@pytest.fixture
 def objective(store: Store, tmp_path: Path) -> ValidationObjective:
     Fits(tmp_path).write([])
     return ValidationObjective(str(store.path), str(tmp_path), SPLIT, True, "ndcg@10", 0)

@@ -82,7 +82,7 @@ def test_the_future_and_the_present_do_not_count(package: Package) -> None:
 
 def test_an_empty_history_gets_the_trend(package: Package) -> None:
     columns, found = package.top(package.histories([([], [], None)], [NOW]), 3)
-    trend = package.model.encoders[2].state()["popularity"]
+    trend = np.asarray(package.model.encoders[2].state()["popularity"], np.float64)
     assert columns[0].tolist() == np.argsort(-trend, kind="stable")[:3].tolist()
     assert found[0] == pytest.approx(0.1 * trend[columns[0]])
 
@@ -103,7 +103,12 @@ def test_no_query_at_all(package: Package) -> None:
     ],
 )
 def test_wrong_lists_are_refused(
-    package: Package, items: list[str], times: list[float], weights: list[float] | None, at: float, message: str
+    package: Package,
+    items: list[str],
+    times: list[float],
+    weights: list[float] | None,
+    at: float,
+    message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
         package.histories([(items, times, weights)], [at])

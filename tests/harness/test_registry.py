@@ -19,7 +19,7 @@ from harness.registry import CHAMPION, DECISION_TAG, PREVIOUS_TAG, RUN_TAG, Regi
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}
 
 
-@pytest.fixture()
+@pytest.fixture
 def registry(work: Path) -> Registry:
     return Registry("shop")
 
@@ -53,7 +53,9 @@ def test_a_model_that_is_not_there_has_no_versions(registry: Registry) -> None:
     assert registry.versions() == []
     assert registry.aliased(CHAMPION) is None
     assert names() == []
-    with pytest.raises(ConfigurationError, match="`shop` must have the version or alias '1', but it has none"):
+    with pytest.raises(
+        ConfigurationError, match="`shop` must have the version or alias '1', but it has none"
+    ):
         registry.find("1")
 
 
@@ -140,7 +142,9 @@ def test_a_run_that_was_interrupted_is_taken_up_again(registry: Registry) -> Non
 def test_logging_twice_doubles_nothing(registry: Registry) -> None:
     for _ in range(2):
         with registry.run("a", "run a") as run_id:
-            registry.log(run_id, {"l2": 500, "cuts": (0.8, 0.9)}, {"ndcg_10": 0.5, "ndcg_10_low": 0.4}, {"x": "y"})
+            registry.log(
+                run_id, {"l2": 500, "cuts": (0.8, 0.9)}, {"ndcg_10": 0.5, "ndcg_10_low": 0.4}, {"x": "y"}
+            )
     run = registry.client.get_run(run_id)
     assert run.data.metrics == {"ndcg_10": 0.5, "ndcg_10_low": 0.4}
     assert run.data.params == {"l2": "500", "cuts": "(0.8, 0.9)"}
@@ -185,7 +189,7 @@ def test_the_served_model_answers_as_the_package(registry: Registry, package: Pa
     assert answer["items"].tolist() == [[package.items[c] for c in row] for row in columns]
     assert answer["scores"].tolist() == scores.tolist()
     assert [len(row) for row in served.predict(rows)["items"]] == [10, 10, 10]
-    with_weights = rows.assign(weights=[[1.0] * len(row) for row in rows["items"]])
+    with_weights = rows.assign(weights=pd.Series([[1.0] * len(row) for row in rows["items"]]))
     assert served.predict(with_weights, params={"k": 3})["scores"].tolist() == scores.tolist()
 
 

@@ -22,7 +22,7 @@ model:
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "base.yaml"
     path.write_text(BASE)
@@ -100,7 +100,11 @@ def test_a_bad_change_is_refused(config: Path, change: str, message: str) -> Non
         ("model.terms.0.forgetting.halflife=2", "model.terms.0.forgetting.halflife", "half_life"),
         ("model.terms.0.weigt=2", "model.terms.0.weigt", "weight"),
         ("model.terms.0.l2=2", "model.terms.0.l2", "scale"),  # another kind has it, this one does not
-        ("search={space: {own: {forgetting: {familie: [none]}}}}", "search.space.own.forgetting.familie", "family"),
+        (
+            "search={space: {own: {forgetting: {familie: [none]}}}}",
+            "search.space.own.forgetting.familie",
+            "family",
+        ),
         ("registry={name: a, gate: {margn: 1}}", "registry.gate.margn", "margin"),
         ("finetune.window_day=2", "finetune.window_day", "window_days"),
     ],

@@ -92,13 +92,15 @@ def test_training_that_was_not_written_whole_is_written_again(store: Store, tmp_
 
 
 def test_a_split_that_leaves_nothing_is_wrong_data(store: Store) -> None:
-    with pytest.raises(DataError, match="^test: "):
+    with pytest.raises(DataError, match=r"^test: "):
         Stage.of(store, SplitSettings(cuts=(0.00001, 0.00002)), "test", True)
 
 
 def test_without_repeats_the_seen_is_neither_shown_nor_asked(store: Store) -> None:
     stage = Stage.of(store, SplitSettings(), "test", False)
-    model = fit_model(ModelSettings.model_validate({"terms": [{"kind": "own"}]}), stage.training, repeats=False)
+    model = fit_model(
+        ModelSettings.model_validate({"terms": [{"kind": "own"}]}), stage.training, repeats=False
+    )
     evaluation = stage.evaluate(model, ("ndcg@10",), ())
     histories = stage.histories(slice(0, len(stage.queries)))
     for query, shown in enumerate(evaluation.shown):

@@ -58,7 +58,8 @@ def known(model: ModelSettings) -> float:
     settings = model.terms[0].forgetting
     half_life = min(build(settings).half_life, 1e3)
     value = QUALITY[settings.family] - 0.1 * math.log(half_life / 7) ** 2
-    return value - 0.001 * abs(getattr(model.terms[-1], "l2", 0.0) - 50.0) / 50.0
+    l2 = float(getattr(model.terms[-1], "l2", 0.0))
+    return value - 0.001 * abs(l2 - 50.0) / 50.0
 
 
 def calls(folder: str) -> list[str]:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from tests.trainers import helpers
+from trainers.curve import Curve
 from trainers.encoders import ENCODERS, ClosedForm, Linear, TermSettings
 from trainers.fits import Fits, fit_model, fit_term
 from trainers.histories import Histories
 from trainers.log import TrainingData
-from trainers.curve import Curve
 from trainers.model import ModelSettings
 
 DAYS = {"family": "exponential", "half_life": 5}
@@ -51,7 +51,7 @@ def histories(data: TrainingData) -> Histories:
     return helpers.histories_of(data, data.validation)
 
 
-@pytest.fixture()
+@pytest.fixture
 def fits(data: TrainingData, tmp_path: Path) -> Fits:
     """The terms as a fit writes them: sums of the closed forms, the state of the network with its curve."""
     fitted: list[Any] = []
@@ -166,7 +166,9 @@ def test_a_fit_takes_what_is_there(
         monkeypatch.setattr(ENCODERS[kind], "statistics", sum_again)
     monkeypatch.setattr("trainers.loop.optimise", sum_again)
     model = fit_model(MODEL, data, fits, repeats=True)
-    assert np.array_equal(fit_model(settings(*TERMS[:4]), data, fits, repeats=True).score(histories), expected)
+    assert np.array_equal(
+        fit_model(settings(*TERMS[:4]), data, fits, repeats=True).score(histories), expected
+    )
     torch.manual_seed(0)
     untrained = ENCODERS["mlp"](MODEL.terms[4], len(data.catalogue))
     assert np.array_equal(model.encoders[4].score(histories), untrained.score(histories))

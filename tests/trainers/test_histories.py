@@ -30,7 +30,7 @@ QUERIES = helpers.queries_of(
 FORGETTING = FAMILIES["power"](tau=3.0, exponent=1.5)
 
 
-@pytest.fixture()
+@pytest.fixture
 def histories() -> Histories:
     return Histories.of(LOG, QUERIES, COLUMN, 3)
 
@@ -82,7 +82,9 @@ def equal(one: Histories, other: Histories) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
-@pytest.mark.parametrize("index", [slice(0, 4), slice(1, 3), slice(2, 3), slice(3, 9), slice(1, 1), slice(-2, None)])
+@pytest.mark.parametrize(
+    "index", [slice(0, 4), slice(1, 3), slice(2, 3), slice(3, 9), slice(1, 1), slice(-2, None)]
+)
 def test_take_is_a_fresh_construction(histories: Histories, index: slice) -> None:
     taken, fresh = histories.take(index), Histories.of(LOG, QUERIES.take(index), COLUMN, 3)
     assert equal(taken, fresh)
@@ -110,8 +112,13 @@ def test_profile_against_a_double_loop(seed: int, forgetting: Forgetting, weight
     column[column >= 6] = -1
     users = rng.integers(0, log.users, 8)
     day = rng.integers(0, 22, 8) + rng.choice([0.0, 0.4])
-    end = [int(log.offsets[u] + (log.times[log.offsets[u] : log.offsets[u + 1]] < d * DAY).sum()) for u, d in zip(users, day, strict=True)]
-    queries = Queries(day * DAY, log.offsets[users], np.array(end), np.zeros(9, np.int64), np.zeros(0, np.int64))
+    end = [
+        int(log.offsets[u] + (log.times[log.offsets[u] : log.offsets[u + 1]] < d * DAY).sum())
+        for u, d in zip(users, day, strict=True)
+    ]
+    queries = Queries(
+        day * DAY, log.offsets[users], np.array(end), np.zeros(9, np.int64), np.zeros(0, np.int64)
+    )
     profile = Histories.of(log, queries, column, 6).profile(forgetting, weighted)
     expected = helpers.naive_profile(log, queries, column, 6, forgetting, weighted)
     np.testing.assert_allclose(profile.toarray(), expected, rtol=1e-5, atol=1e-7)

@@ -25,7 +25,7 @@ LOG = helpers.packed(
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def data() -> TrainingData:
     return helpers.training(LOG, 6)
 

@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from tests.trainers import helpers
-
-from trainers.encoders import Mlp, MlpSettings
+from trainers.curve import Curve
+from trainers.encoders.mlp import Mlp, MlpSettings
 from trainers.forgetting import ForgettingSettings
 from trainers.log import Queries, TrainingData
-from trainers.curve import Curve
 from trainers.loop import Training, example_weights, optimise, validation_loss
 from trainers.optimise import OptimiseSettings
 
@@ -176,7 +175,9 @@ def test_without_validation_all_epochs_are_used(blind: TrainingData) -> None:
 
 
 def test_a_loss_that_runs_away_names_the_way_out(blind: TrainingData) -> None:
-    with pytest.raises(FloatingPointError, match=r"^`mlp`: the training loss is .*; lower `rate` \(now in use: 1e\+30\)\.$"):
+    with pytest.raises(
+        FloatingPointError, match=r"^`mlp`: the training loss is .*; lower `rate` \(now in use: 1e\+30\)\.$"
+    ):
         train(blind, optimiser="sgd", rate=1e30)
 
 
@@ -197,7 +198,7 @@ def test_a_training_goes_on_where_it_was(data: TrainingData, after: int, optimis
     assert curve.validation == pytest.approx(expected.validation, rel=1e-6)
     assert (curve.start, curve.best_epoch) == (expected.start, expected.best_epoch)
     for name, array in whole.state().items():
-        np.testing.assert_allclose(again.state()[name], array, rtol=1e-5, atol=1e-7)
+        assert again.state()[name] == pytest.approx(array, rel=1e-5, abs=1e-7)
 
 
 def test_a_training_that_was_over_ends_with_its_best_epoch(data: TrainingData) -> None:
@@ -252,13 +253,15 @@ def test_moments_of_which_next_to_nothing_is_left_do_not_break_the_loss(blind: T
 
 def test_nothing_to_train_on_is_said(blind: TrainingData) -> None:
     none = blind.moments().take(slice(0, 0))
-    with pytest.raises(ValueError, match="needs a moment with a history .*but got 0 moments"):
+    with pytest.raises(ValueError, match=r"needs a moment with a history .*but got 0 moments"):
         optimise(encoder(), blind, none, settings(), repeats=True)
 
 
 def test_items_of_the_history_are_left_out_where_nothing_is_taken_twice() -> None:
     """A user who takes each item once: at the last moment one item is left, and nothing remains to be learned."""
-    data = helpers.training(helpers.packed([[(day, (user + day) % 5) for day in range(5)] for user in range(5)]))
+    data = helpers.training(
+        helpers.packed([[(day, (user + day) % 5) for day in range(5)] for user in range(5)])
+    )
     last = data.moments().take(np.arange(3, 20, 4))
     assert last.end.tolist() == [4, 9, 14, 19, 24]
     assert validation_loss(encoder(5), data, last, False) == pytest.approx(0.0, abs=1e-6)

@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.trainers import helpers
-from trainers.encoders import Own, OwnSettings, Trend, TrendSettings
+from trainers.encoders.own import Own, OwnSettings
+from trainers.encoders.trend import Trend, TrendSettings
 from trainers.fits import fit_model
 from trainers.histories import Histories
 from trainers.log import TrainingData
@@ -20,7 +21,12 @@ from trainers.model import Model, ModelSettings, scaled
 MLP = {"kind": "mlp", "dim": 4, "hidden": 5, "training": {"epochs": 1, "batch": 16}}
 ALL: list[dict[str, Any]] = [
     {"kind": "trend", "weight": 0.3, "forgetting": {"family": "exponential", "half_life": 5}},
-    {"kind": "own", "weight": 1.5, "scale": "standard", "forgetting": {"family": "power", "tau": 2, "exponent": 1}},
+    {
+        "kind": "own",
+        "weight": 1.5,
+        "scale": "standard",
+        "forgetting": {"family": "power", "tau": 2, "exponent": 1},
+    },
     {"kind": "linear", "l2": 3.0, "forgetting": {"family": "geometric", "clock": "moments", "rate": 0.8}},
     {"kind": "linear", "name": "next", "variant": "next", "l2": 1.0},
     MLP,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.trainers import helpers
-from trainers.encoders import MlpSettings
+from trainers.encoders.mlp import MlpSettings
 from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.fits import Fits, fit_model
 from trainers.log import DAY, PackedLog, TrainingData
@@ -85,21 +85,32 @@ def network(**changes: Any) -> dict[str, Any]:
     return {**MLP, **changes, "training": {**MLP["training"], **changes.get("training", {})}}
 
 
-def launched(stored: Path, folder: Path, workers: int) -> list[Fits]:
-    return fit(requests(stored, folder, *()), Resources(workers=workers))
+BROKEN = network(training={"optimiser": "sgd", "rate": 1e30})
+TOO_FAST = r"`mlp`: the training loss is nan; lower `rate`"
 
 
 @pytest.fixture(scope="module")
 def local(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Fits]:
     """In this process, without a cluster."""
-    return launched(stored, tmp_path_factory.mktemp("local"), 0)
+    return fit(requests(stored, tmp_path_factory.mktemp("local")), Resources(workers=0))
 
 
-@pytest.fixture(scope="module", params=[1, 2])
-def remote(
-    request: pytest.FixtureRequest, stored: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: str
-) -> list[Fits]:
-    return launched(stored, tmp_path_factory.mktemp(f"workers-{request.param}"), request.param)
+@pytest.fixture(scope="module")
+def one_worker(stored: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: str) -> list[Fits]:
+    """One launch, which takes half a minute, for three requests; the last one fails, after the others are done."""
+    folder = tmp_path_factory.mktemp("one-worker")
+    [broken, _] = requests(stored, folder / "broken", BROKEN)
+    good = requests(stored, folder)
+    with pytest.raises(RuntimeError, match=f"the fit on 1 workers failed: {TOO_FAST}"):
+        fit([*good, broken], Resources(workers=1))
+    assert not Fits(Path(broken.out)).whole
+    assert [Path(request.out).exists() for request in good] == [True, True]
+    return fit(good, Resources(workers=1))
+
+
+@pytest.fixture(scope="module")
+def two_workers(stored: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: str) -> list[Fits]:
+    return fit(requests(stored, tmp_path_factory.mktemp("two-workers")), Resources(workers=2))
 
 
 def same_fits(one: list[Fits], other: list[Fits], data: TrainingData) -> None:
@@ -162,13 +173,21 @@ def test_fine_tuning_goes_on_where_pretraining_ended(local: list[Fits]) -> None:
     assert [term.label for term, _ in local[1].entries()] == ["mlp"]
 
 
-def test_any_number_of_workers_fits_the_same(
-    local: list[Fits], remote: list[Fits], data: TrainingData
+def test_one_worker_fits_the_same_as_this_process(
+    local: list[Fits], one_worker: list[Fits], data: TrainingData
 ) -> None:
-    same_fits(local, remote, data)
+    same_fits(local, one_worker, data)
 
 
-def test_what_is_done_is_not_done_again(local: list[Fits], stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_fit_the_same_as_this_process(
+    local: list[Fits], two_workers: list[Fits], data: TrainingData
+) -> None:
+    same_fits(local, two_workers, data)
+
+
+def test_what_is_done_is_not_done_again(
+    local: list[Fits], stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def launch(*anything: Any) -> None:
         raise AssertionError("nothing is left to do")
 
@@ -176,7 +195,9 @@ def test_what_is_done_is_not_done_again(local: list[Fits], stored: Path, monkeyp
     before = [(file, file.stat().st_mtime_ns) for fits in local for file in sorted(fits.folder.iterdir())]
     again = fit(requests(stored, local[0].folder.parent), Resources(workers=0))
     assert again == local
-    assert before == [(file, file.stat().st_mtime_ns) for fits in local for file in sorted(fits.folder.iterdir())]
+    assert before == [
+        (file, file.stat().st_mtime_ns) for fits in local for file in sorted(fits.folder.iterdir())
+    ]
 
 
 def test_only_what_is_missing_is_done(local: list[Fits], stored: Path, tmp_path: Path) -> None:
@@ -266,20 +287,16 @@ def test_the_window_holds_its_first_moment(data: TrainingData) -> None:
 
 def test_a_start_that_fits_not_is_refused(local: list[Fits], stored: Path, tmp_path: Path) -> None:
     [first, _] = requests(stored, tmp_path, network(dim=9))
-    with pytest.raises(Exception, match="holds no term fitted with the same settings to start from"):
+    with pytest.raises(RuntimeError, match="holds no term fitted with the same settings to start from"):
         fit([replace(first, start=str(local[0].folder))])
     assert not Path(first.out).exists()
 
 
-BROKEN = network(training={"optimiser": "sgd", "rate": 1e30})
-
-
-def test_the_error_of_a_worker_is_the_error_of_the_fit(stored: Path, tmp_path: Path, ray_session: str) -> None:
-    for workers in (0, 1):
-        [first, _] = requests(stored, tmp_path, BROKEN)
-        with pytest.raises(RuntimeError, match=r"`mlp`: the training loss is nan; lower `rate`"):
-            fit([first], Resources(workers=workers))
-        assert not Path(first.out).exists()
+def test_the_error_in_this_process_is_the_error_of_the_fit(stored: Path, tmp_path: Path) -> None:
+    [first, _] = requests(stored, tmp_path, BROKEN)
+    with pytest.raises(RuntimeError, match=f"the fit failed: {TOO_FAST}"):
+        fit([first])
+    assert not Path(first.out).exists()
 
 
 def test_watch_passes_on_the_latest_progress(stored: Path, tmp_path: Path) -> None:
@@ -330,6 +347,7 @@ class Watching:
         self.thread.join()
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_killed_goes_on_where_it_was(
     stored: Path, data: TrainingData, tmp_path: Path, ray_session: str
 ) -> None:

@@ -109,7 +109,10 @@ def test_a_choice_of_nothing_fails() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"trend": {"weight": [1, 2]}}, r"must name terms of the model \(own, linear, recent, mlp\), but got 'trend'"),
+        (
+            {"trend": {"weight": [1, 2]}},
+            r"must name terms of the model \(own, linear, recent, mlp\), but got 'trend'",
+        ),
         ({"own+vae": {"weight": [1, 2]}}, "but got 'vae'"),
         ({"own": {"l2": [1, 2]}}, "`search.space.own`: the term `own` has no setting 'l2' to search"),
         ({"own+linear": {"l2": [1, 2]}}, "the term `own` has no setting 'l2'"),
@@ -160,7 +163,9 @@ def test_starts_begin_with_none_and_have_every_family() -> None:
 def test_none_is_tried_even_where_it_is_not_named() -> None:
     assert ForgettingSpace(family=("power",)).families == ("none", "power")
     assert ForgettingSpace(family=("power", "none")).families == ("none", "power")
-    assert [point["own.family"] for point in space({"own": {"forgetting": {"family": ["power"]}}}).starts()] == [
+    assert [
+        point["own.family"] for point in space({"own": {"forgetting": {"family": ["power"]}}}).starts()
+    ] == [
         "none",
         "power",
     ]
@@ -219,7 +224,13 @@ def test_the_half_life_is_kept_whatever_the_family(family: str, clock: str) -> N
     slot = space({"own": {"forgetting": {}}})
     name = {"time": "half_life_days", "moments": "half_life_moments"}[clock]
     other = {"time": "half_life_moments", "moments": "half_life_days"}[clock]
-    point = {"own.family": family, "own.clock": clock, f"own.{name}": 12.5, "own.exponent": 0.4, f"own.{other}": 99.0}
+    point = {
+        "own.family": family,
+        "own.clock": clock,
+        f"own.{name}": 12.5,
+        "own.exponent": 0.4,
+        f"own.{other}": 99.0,
+    }
     curve = build(slot.apply(MODEL, point).terms[0].forgetting)
     assert (curve.family, curve.clock) == (family, clock)
     assert curve.half_life == pytest.approx(12.5, rel=1e-9)

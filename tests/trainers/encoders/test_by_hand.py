@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from tests.trainers import helpers
-from trainers.encoders import Linear, LinearSettings, Mlp, MlpSettings, Own, OwnSettings, Trend, TrendSettings
 from trainers.encoders import linear as linear_module
 from trainers.encoders import mlp as mlp_module
+from trainers.encoders.linear import Linear, LinearSettings
+from trainers.encoders.mlp import Mlp, MlpSettings
+from trainers.encoders.own import Own, OwnSettings
+from trainers.encoders.trend import Trend, TrendSettings
 from trainers.forgetting import ForgettingSettings, build
 from trainers.histories import Histories
 from trainers.log import DAY, TrainingData
@@ -34,7 +37,8 @@ def popularity(**settings: Any) -> npt.NDArray[np.float64]:
     data = helpers.training(LOG, 10)
     trend = Trend(TrendSettings(**settings), 3)
     trend.solve(trend.statistics(data, slice(0, 4)))
-    return trend.popularity
+    found: npt.NDArray[np.float64] = trend.popularity
+    return found
 
 
 def test_trend_by_hand_in_days() -> None:
@@ -188,7 +192,7 @@ def test_a_gram_matrix_that_cannot_be_solved_names_the_way_out(variant: str) -> 
     """Two items that always go together, and next to no ridge."""
     log = helpers.packed([[(0, 0), (0, 1), (1, 0), (1, 1)] for _ in range(5)])
     settings = LinearSettings.model_validate({"variant": variant, "l2": 1e-30})
-    with pytest.raises(ValueError, match="not positive definite .*raise l2"):
+    with pytest.raises(ValueError, match=r"not positive definite .*raise l2"):
         solved(settings, helpers.training(log))
 
 
@@ -213,7 +217,7 @@ def history(columns: list[int], days: list[float], weights: list[float] | None =
         np.array([0, count]),
         np.array(columns, np.int32),
         np.array(days, np.float64),
-        np.arange(count, 0, -1) - 1.0,
+        np.arange(count, 0, -1, dtype=np.float64) - 1,
         np.array(weights or [1.0] * count, np.float32),
         np.arange(count),
         3,

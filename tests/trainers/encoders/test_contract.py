@@ -208,7 +208,9 @@ def sums(settings: TermSettings, data: TrainingData, users: slice) -> Statistics
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(array, other[name]) for name, array in one.items())
+    return one.keys() == other.keys() and all(
+        np.array_equal(array, other[name]) for name, array in one.items()
+    )
 
 
 @every_closed_form
