@@ -53,6 +53,13 @@ def test_trend_by_hand_in_moments() -> None:
     np.testing.assert_allclose(popularity(forgetting=MOMENTS), expected / 1.5)
 
 
+def test_trend_counts_days_from_the_last_training_event() -> None:
+    """Not from the cut: an exponential curve could not tell them apart, since it only scales."""
+    hyperbolic = ForgettingSettings(family="hyperbolic", tau=1.0)
+    expected = np.array([1 / 9 + 1, 2 / 7 + 1 / 5, 1 / 4])
+    np.testing.assert_allclose(popularity(forgetting=hyperbolic), expected / expected[0])
+
+
 def test_trend_by_hand_with_weights() -> None:
     np.testing.assert_allclose(popularity(weights=True), np.array([7, 10, 4]) / 10)
     np.testing.assert_allclose(popularity(), np.array([2, 3, 1]) / 3)
