@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,12 @@ class Fits:
         partial.mkdir(parents=True, exist_ok=True)
         for name, array in encoder.state().items():
             np.save(partial / f"{name}.npy", array)
-        os.replace(partial, target)
+        try:
+            os.replace(partial, target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(partial)  # another process was faster with the same solution
 
     def curve(self, term: TermSettings) -> Curve | None:
         """The training curve of this neural term, if it was fitted here with the same settings."""

@@ -334,7 +334,6 @@ def _run(
 
     tune_folder = (folder.parent / "ray-tune").absolute()
     shutil.rmtree(tune_folder, ignore_errors=True)
-    # PYTHONHASHSEED and threads: a trial has one CPU, and as many BLAS threads.
     trainable = tune.with_resources(
         tune.with_parameters(
             _Trial, objective=objective, space=settings.space, model=model, folder=folder.absolute()
@@ -368,6 +367,7 @@ def _run(
 
 
 def _reason(error: BaseException) -> str:
-    """The last line of a remote error: the exception that the trial raised."""
+    """The last line of a remote error: the exception that the trial raised (pydantic adds an address to it)."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("For further information visit")]
     return lines[-1] if lines else type(error).__name__

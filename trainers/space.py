@@ -57,6 +57,10 @@ Scalar = bool | int | float | str
 Domain = Range | Annotated[list[Scalar], Field(min_length=1)]
 
 
+LEAST = {"time": 0.001, "moments": 0.001, "exponent": 0.01}
+MOST = 1e6
+
+
 class ForgettingSpace(BaseModel):
     """Which curves to try. Rates are searched as half-lives, the one scale that all families share.
 
@@ -86,6 +90,12 @@ class ForgettingSpace(BaseModel):
         for name, (low, high) in (ranges | dict(self.half_life.items())).items():
             if not 0 < low < high:
                 raise ValueError(f"`0 < low < high` must hold for {name!r}, but got ({low:g}, {high:g}).")
+            if (
+                low < LEAST[name] or high > MOST
+            ):  # beyond, a parameter of some family leaves the range of floats
+                raise ValueError(
+                    f"{name!r} must lie between {LEAST[name]:g} and {MOST:g}, but got ({low:g}, {high:g})."
+                )
         return self
 
     @property

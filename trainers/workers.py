@@ -26,8 +26,6 @@ class Workers:
         import ray.train.torch
 
         context = ray.train.get_context()
-        if context.get_world_size() == 1:
-            return cls()
         return cls(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
 
     def sum(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

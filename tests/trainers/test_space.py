@@ -267,3 +267,18 @@ def test_a_space_survives_json() -> None:
     again = Space.model_validate_json(full.model_dump_json())
     assert again.starts() == full.starts()
     assert suggested(again, 10) == suggested(full, 10)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [{"half_life": {"time": [1e-4, 1]}, "clock": ["time"]}, {"exponent": [1e-3, 1]}, {"exponent": [1, 1e7]}],
+)
+def test_ranges_in_which_a_parameter_would_leave_the_floats_are_refused(beyond: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="must lie between"):
+        ForgettingSpace.model_validate(beyond)
+
+
+@pytest.mark.parametrize("name", ["a/b", "own+linear", "..", "a b"])
+def test_a_name_that_is_no_file_name_or_joins_names_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        ModelSettings.model_validate({"terms": [{"kind": "own", "name": name}]})

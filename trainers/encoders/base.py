@@ -35,7 +35,7 @@ class EncoderSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
-    name: str = ""
+    name: str = Field("", pattern=r"^[A-Za-z0-9_-]*$")  # it becomes a file name, and `+` joins names
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     scale: Literal["raw", "standard"] = "raw"
     weights: bool = False
