@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import evaluators
 from harness import pipeline, report
 from harness.registry import DECISION_TAG, RUN_TAG, Registry, Version
 from harness.settings import load
@@ -508,29 +509,28 @@ def test_a_fit_that_is_done_is_found(closed: Path, capfd: pytest.CaptureFixture[
 def test_fine_tuning_is_kept_only_where_validation_says_so(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rate that destroys the term is not kept, whatever the likelihood says; the model is the pretrained one."""
-    settings = load("tiny.yaml", ["finetune.rate=1", "finetune.patience=1", "model.terms.3.weight=5"])
-    workshop = Workshop.open(settings)
-    fits = workshop.pretrain()
-    tuned = workshop.finetune(fits, settings.model)
-    assert tuned is not None
-    assert tuned.kept is False
-    (model,) = workshop.final([settings.model], fits, tuned)
-    (untuned,) = workshop.final([settings.model], fits)
-    block = workshop.test.histories(slice(0, 20))
-    assert np.array_equal(model.score(block), untuned.score(block))
-
-
-def test_fine_tuning_that_is_kept_is_in_the_model(tiny: Path) -> None:
-    settings = load("tiny.yaml", ["finetune.rate=0.01", "finetune.epochs=3", "model.terms.3.weight=1"])
-    workshop = Workshop.open(settings)
-    fits = workshop.pretrain()
-    tuned = workshop.finetune(fits, settings.model)
+    """Its likelihood is better either way; what decides is the metric."""
+    changes = ["finetune.rate=0.01", "finetune.epochs=3", "model.terms.3.weight=1"]
+    workshop = Workshop.open(load("tiny.yaml", changes))
+    model, fits = workshop.settings.model, workshop.pretrain()
+    tuned = workshop.finetune(fits, model)
     assert tuned is not None
     assert tuned.kept is True
+    assert tuned.difference.difference > 0
     assert tuned.epochs["mlp"] >= 1
-    model, _ = workshop.final([settings.model, settings.model.without_forgetting()], fits, tuned)
-    (untuned,) = workshop.final([settings.model], fits)
+    monkeypatch.setattr(
+        evaluators, "paired", lambda *arguments: evaluators.Difference(-0.01, -0.02, 0.0, 0.1)
+    )
+    worse = workshop.finetune(fits, model)
+    assert worse is not None
+    assert worse.epochs == tuned.epochs
+    assert worse.kept is False
+    assert "did not rise" in worse.reason
+    kept, control = workshop.final([model, model.without_forgetting()], fits, tuned)
     block = workshop.test.histories(slice(0, 20))
-    assert not np.allclose(model.encoders[3].score(block), untuned.encoders[3].score(block))
-    assert np.array_equal(model.encoders[0].score(block), untuned.encoders[0].score(block))
+    (left,) = workshop.final([model], fits, worse)
+    (untuned,) = workshop.final([model], fits)
+    assert not np.allclose(kept.encoders[3].score(block), untuned.encoders[3].score(block))
+    assert np.array_equal(kept.encoders[0].score(block), untuned.encoders[0].score(block))
+    assert np.array_equal(left.score(block), untuned.score(block))
+    assert control.settings == model.without_forgetting()

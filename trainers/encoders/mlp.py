@@ -49,7 +49,9 @@ class Mlp(Encoder):
         from trainers.encoders.recommendation import RecommendationFunction  # torch takes seconds to import
 
         super().__init__(settings, items)
-        self.module = RecommendationFunction(settings, items)
+        self.module = RecommendationFunction(
+            items, settings.dim, settings.hidden, settings.dropout, settings.normalise
+        )
 
     @classmethod
     def fit_key(cls, settings: Any) -> dict[str, Any]:

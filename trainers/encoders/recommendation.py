@@ -5,20 +5,18 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from trainers.encoders.mlp import MlpSettings
-
 
 class RecommendationFunction(nn.Module):
-    """Logits over the catalogue from flat histories; ReLU is the σ."""
+    """Logits over a catalogue of `items` from flat histories; ReLU is the σ. The sizes are those of `MlpSettings`."""
 
-    def __init__(self, settings: MlpSettings, items: int) -> None:
+    def __init__(self, items: int, dim: int, hidden: int, dropout: float, normalise: float) -> None:
         super().__init__()
-        self.normalise = settings.normalise
-        self.embedding = nn.EmbeddingBag(items, settings.dim, mode="sum", include_last_offset=True)
+        self.normalise = normalise
+        self.embedding = nn.EmbeddingBag(items, dim, mode="sum", include_last_offset=True)
         nn.init.normal_(self.embedding.weight, std=0.1)
-        self.hidden = nn.Linear(settings.dim, settings.hidden)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.output = nn.Linear(settings.hidden, items)
+        self.hidden = nn.Linear(dim, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden, items)
 
     def forward(
         self, columns_E: torch.Tensor, offsets_Q1: torch.Tensor, kept_E: torch.Tensor
