@@ -74,7 +74,9 @@ def main() -> None:
         if abs(figure - reference) > 1e-3:
             sys.exit(f"the two sides must agree, but NDCG@10 is {figure:.4f} and {reference:.4f}")
         ratios.append(search_s / plain_s)
-        lines.append(f"| {number} | {search_s:.1f} | {plain_s:.1f} | {ratios[-1]:.2f} | {figure:.4f} | {reference:.4f} |")
+        lines.append(
+            f"| {number} | {search_s:.1f} | {plain_s:.1f} | {ratios[-1]:.2f} | {figure:.4f} | {reference:.4f} |"
+        )
         print(lines[-1], flush=True)
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     text = "\n".join(

@@ -248,7 +248,7 @@ def report(config: Config, set_: Changes = None, as_json: Json = False) -> None:
 
     Example: lethe report configs/quickstart.yaml
     """
-    from harness.pipeline import write_report
+    from harness.publishing import write_report
     from harness.tables import pairs
 
     _emit({"report": str(write_report(_load(config, set_)))}, as_json, pairs)

@@ -100,11 +100,9 @@ class Package:
             kept.append((number_of[order], clock[order], weight[order]))
         lengths = np.array([len(clock) for _, clock, _ in kept], np.int64)
         offsets = np.concatenate(([0], np.cumsum(lengths)))
-        # One event more, of a user whom nobody asks about: in a log of no events no moment could be looked up.
-        kept.append((np.array([unknown], np.int32), np.zeros(1), np.ones(1, np.float32)))
-        flat = [np.concatenate([part[i] for part in kept]) for i in range(3)]
+        flat = [np.concatenate([part[i] for part in kept]) if kept else np.zeros(0) for i in range(3)]
         log = PackedLog(
-            np.append(offsets, offsets[-1] + 1),
+            offsets,
             flat[0].astype(np.int32),
             flat[1].astype(np.float64),
             flat[2].astype(np.float32),

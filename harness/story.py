@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import evaluators
+from harness.choosing import Chosen
+from harness.report.words import duration
 from harness.workshop import Workshop
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
@@ -16,9 +18,6 @@ from trainers.fits import Fits
 from trainers.forgetting import Forgetting, build
 from trainers.model import ModelSettings
 from trainers.search import Outcome, SearchResult
-
-if TYPE_CHECKING:
-    from harness.pipeline import Chosen
 
 CURVE_POINTS = 80
 IMPORTANCE_NOTE = (
@@ -141,8 +140,6 @@ def half_life_words(model: ModelSettings) -> str:
     curve = build(term.forgetting)
     if math.isinf(curve.half_life):
         return "an interest is never half gone"
-    from harness.report.words import duration
-
     return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"
 
 

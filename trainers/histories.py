@@ -49,7 +49,9 @@ class Histories:
         columns = column[log.items[rows]]
         known = columns >= 0
         rows, query, columns = rows[known], query[known], columns[known]
-        latest = log.moments[np.maximum(queries.end - 1, 0)]
+        latest = (
+            log.moments[np.maximum(queries.end - 1, 0)] if len(rows) else np.zeros(len(queries), np.int32)
+        )
         return cls(
             np.concatenate(([0], np.cumsum(np.bincount(query, minlength=len(queries))))),
             columns,

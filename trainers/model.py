@@ -67,7 +67,7 @@ class Model:
         """[Q, I] Σ weight · scale(score) over the terms. In float64: a term of weight 1e-9 must still break ties."""
         total = np.zeros((len(histories), self.items))
         for term, scores in self.term_scores(histories):
-            total += term.weight * scores
+            total += np.multiply(scores, term.weight, dtype=np.float64)
         return total
 
     def term_scores(self, histories: Histories) -> list[tuple[TermSettings, Scores]]:

@@ -1,17 +1,19 @@
 """The search: Ray Tune runs the trials, Optuna proposes them, and a ledger keeps what is finished.
 
-A trial is known by its content, and Optuna proposes in generations that depend on nothing but the values of the
-generations before: the same search proposes the same trials on any number of workers, so one that was killed finds its
-finished trials in the ledger, goes on with the others, and ends with the same best.
+A trial is known by its content, and proposals depend on nothing but the values of trials before them: the same search
+proposes the same trials on any number of workers, so one that was killed finds its finished trials in the ledger, goes
+on with the others, and ends with the same best.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +21,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import optuna
 from ray import tune
-from ray.tune.search import Searcher
 
 from trainers import cluster
 from trainers.model import ModelSettings
+from trainers.proposals import Proposals
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
 
 
 class Objective(Protocol):
@@ -121,106 +122,24 @@ class Ledger:
         os.replace(f"{file}{mark}", file)  # last: an entry that can be seen has its values beside it
 
 
-class Generations(Searcher):
-    """Optuna's TPE (Bergstra et al. 2011) in generations: all of one is asked before any of it is told."""
-
-    def __init__(self, settings: SearchSettings, space: Space) -> None:
-        super().__init__(metric="value", mode="max")
-        sampler = optuna.samplers.TPESampler(
-            seed=settings.seed, n_startup_trials=min(16, settings.trials // 3 + 1), constant_liar=True
-        )
-        self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        for start in space.starts()[: settings.trials]:
-            self.study.enqueue_trial(start)
-        self.space = space
-        self.left = settings.trials
-        self.size = settings.generation
-        self.waiting: list[tuple[optuna.Trial, Params]] = []
-        self.open: dict[int, optuna.Trial] = {}
-        self.told: dict[int, float | None] = {}
-        self.params: dict[int, Params] = {}
-        self.numbers: dict[str, int] = {}
-
-    def propose(self) -> tuple[int, Params] | None:
-        """The next trial; None while the generation is not over, or when there is none left."""
-        if not self.waiting and not (self.open.keys() - self.told.keys()):
-            for number, trial in sorted(self.open.items()):
-                value = self.told[number]
-                state = optuna.trial.TrialState.FAIL if value is None else optuna.trial.TrialState.COMPLETE
-                self.study.tell(trial, value, state)
-            self.open = {}
-            for _ in range(min(self.size, self.left)):
-                trial = self.study.ask()
-                self.waiting.append((trial, self.space.suggest(trial)))
-                self.open[trial.number] = trial
-                self.left -= 1
-        if not self.waiting:
-            return None
-        trial, params = self.waiting.pop(0)
-        self.params[trial.number] = params
-        return trial.number, params
-
-    def put_back(self, number: int) -> None:
-        """The last trial proposed, to be proposed again."""
-        self.waiting.insert(0, (self.open[number], self.params[number]))
-
-    @property
-    def over(self) -> bool:
-        return self.left == 0 and not self.waiting
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        proposed = self.propose()
-        if proposed is None:
-            return Searcher.FINISHED if self.over else None
-        number, params = proposed
-        self.numbers[trial_id] = number
-        return {"number": number, "params": params}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self.told[self.numbers[trial_id]] = None if error or not result else result["value"]
-
-    def save(self, checkpoint_path: str) -> None:
-        """Tune wants a file; what matters of the search's state is in the ledger."""
-        Path(checkpoint_path).touch()
-
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a search is taken up again from its ledger, not from Tune's files")
-
-    def importance(self) -> dict[str, float]:
-        """The share of each parameter in reaching the best tenth of the trials (PED-ANOVA, Watanabe et al. 2023),
-        largest first; empty with fewer than 20 finished trials, which say nothing of it."""
-        for number, trial in sorted(self.open.items()):
-            value = self.told[number]
-            if value is not None:
-                self.study.tell(trial, value)
-        self.open = {}
-        finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.value is not None]
-        if len(finished) < 20 or len({trial.value for trial in finished}) < 2:
-            return {}
-        from optuna.importance import (  # with it comes sklearn
-            PedAnovaImportanceEvaluator,
-            get_param_importances,
-        )
-
-        quantile = max(0.1, 5 / len(finished))
-        shares = get_param_importances(
-            self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)
-        )
-        return {name: float(share) for name, share in shares.items()}
-
-
 class _Trial(tune.Trainable):
     """One trial; its actor stays for the next ones, so that what all trials share is read once."""
 
     def setup(
-        self, config: dict[str, Any], objective: Objective, space: Space, model: ModelSettings, folder: Path
+        self,
+        config: dict[str, Any],
+        objective: Objective,
+        space: Space,
+        model: ModelSettings,
+        folder: Path,
+        crew: Path,
+        size: int,
     ) -> None:
         self.space, self.model = space, model
         self.ledger = Ledger(folder, objective.key())
         self.judge = objective.open()
         self.reset_config(config)
+        _wait_for_crew(crew, size)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.params = new_config["params"]
@@ -244,6 +163,18 @@ class _Trial(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         pass
+
+
+def _wait_for_crew(folder: Path, size: int) -> None:
+    """Wait until `size` actors are up, or for so long as that may take.
+
+    Tune gives a waiting trial to whichever actor is free, and ends the actor that was being started for it. Where
+    trials are shorter than that start, the first actor would take them all and no other would ever come up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(uuid.uuid4())).touch()
+    until = time.monotonic() + CREW_PATIENCE
+    while time.monotonic() < until and len(list(folder.iterdir())) < size:
+        time.sleep(0.05)
 
 
 class _Progress(tune.Callback):
@@ -282,41 +213,41 @@ def search(
     space = settings.space
     space.check(model)
     ledger = Ledger(folder, objective.key())
-    generations = Generations(settings, space)
-    found = _replay(generations, ledger, model)
+    proposals = Proposals(settings, space)
+    found = _replay(proposals, ledger, model)
     progress(found, settings.trials)
     errors: dict[int, str] = {}
-    if not generations.over:
-        errors = _run(settings, generations, model, objective, folder, found, progress)
+    if not proposals.over:
+        errors = _run(settings, proposals, model, objective, folder, found, progress)
     trials = []
     for number in range(settings.trials):
-        params = generations.params[number]
+        params = proposals.params[number]
         entry = ledger.find(space.apply(model, params)) if number not in errors else None
         value, file = entry or (None, None)
         error = errors.get(number) if value is None else None
         trials.append(
             Outcome(number, params, value, error or (None if entry else "the trial left no result"), file)
         )
-    return SearchResult(space, model, trials, generations.importance())
+    return SearchResult(space, model, trials, proposals.importance())
 
 
-def _replay(generations: Generations, ledger: Ledger, model: ModelSettings) -> int:
+def _replay(proposals: Proposals, ledger: Ledger, model: ModelSettings) -> int:
     """Propose what the ledger already has, up to the first trial that it has not; returns how many."""
     found = 0
-    while (proposed := generations.propose()) is not None:
+    while (proposed := proposals.propose()) is not None:
         number, params = proposed
-        entry = ledger.find(generations.space.apply(model, params))
+        entry = ledger.find(proposals.space.apply(model, params))
         if entry is None:
-            generations.put_back(number)
+            proposals.put_back()
             break
-        generations.told[number] = entry[0]
+        proposals.values[number] = entry[0]
         found += 1
     return found
 
 
 def _run(
     settings: SearchSettings,
-    generations: Generations,
+    proposals: Proposals,
     model: ModelSettings,
     objective: Objective,
     folder: Path,
@@ -332,11 +263,23 @@ def _run(
         over += 1
         progress(over, settings.trials)
 
+    logging.getLogger("ray.tune").setLevel(
+        logging.CRITICAL
+    )  # of a failed trial the caller tells, with its name
     tune_folder = (folder.parent / "ray-tune").absolute()
     shutil.rmtree(tune_folder, ignore_errors=True)
+    at_once = settings.concurrent or cluster.processors()
+    # Tune asks a searcher for one trial at a time until its actor is up; the crew is to start together.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     trainable = tune.with_resources(
         tune.with_parameters(
-            _Trial, objective=objective, space=settings.space, model=model, folder=folder.absolute()
+            _Trial,
+            objective=objective,
+            space=settings.space,
+            model=model,
+            folder=folder.absolute(),
+            crew=tune_folder / "crew",
+            size=min(at_once, settings.ahead, settings.trials - found),
         ),
         {"cpu": 1},
     )
@@ -346,7 +289,7 @@ def _run(
             metric="value",
             mode="max",
             num_samples=settings.trials - found,
-            search_alg=generations,
+            search_alg=proposals,
             reuse_actors=True,
             max_concurrent_trials=settings.concurrent,
         ),

@@ -15,7 +15,8 @@ class SearchSettings(BaseModel):
         metric: what validation is ranked by.
         space: what varies.
         seed: of the proposals.
-        generation: trials proposed at once; they may run side by side, and the next ones learn from all of them.
+        ahead: a trial is proposed from the values of all trials before it but the latest `ahead` − 1, so that so many
+            can run side by side.
         concurrent: the most trials at once; by default as many as the cluster has CPUs.
         max_failed: so many trials may fail before the run counts as failed.
     """
@@ -26,6 +27,6 @@ class SearchSettings(BaseModel):
     metric: str = "ndcg@10"
     space: Space = Space({})
     seed: int = 0
-    generation: int = Field(8, ge=1)
+    ahead: int = Field(8, ge=1)
     concurrent: int | None = Field(None, ge=1)
     max_failed: int = Field(0, ge=0)

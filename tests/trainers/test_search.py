@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from tests.trainers import fakes
 from tests.trainers.fakes import Analytic
 from trainers.model import ModelSettings
-from trainers.search import Generations, Ledger, Outcome, SearchResult, search
+from trainers.proposals import Proposals
+from trainers.search import Ledger, Outcome, SearchResult, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
@@ -28,25 +29,25 @@ SPACE: dict[str, Any] = {
 
 
 def settings(trials: int = 12, **values: Any) -> SearchSettings:
-    return SearchSettings.model_validate({"trials": trials, "space": SPACE, "generation": 4, **values})
+    return SearchSettings.model_validate({"trials": trials, "space": SPACE, "ahead": 4, **values})
 
 
 def propose_all(
-    generations: Generations,
+    proposals: Proposals,
     order: int = 1,
     limit: int | None = None,
     judge: Callable[[ModelSettings], float] = fakes.known,
 ) -> list[Params]:
-    """Run a search without Ray: all of a generation is proposed, then told in the order asked for."""
+    """Run a search without Ray: as many trials as may be are proposed, then told in the order asked for."""
     proposed: list[tuple[int, Params]] = []
     waiting: list[tuple[int, Params]] = []
     while True:
-        entry = generations.propose()
+        entry = proposals.propose()
         if entry is None and not waiting:
             break
         if entry is None or (limit and len(waiting) >= limit):
             for number, params in waiting[::order]:
-                generations.told[number] = judge(generations.space.apply(MODEL, params))
+                proposals.values[number] = judge(proposals.space.apply(MODEL, params))
             waiting = []
         if entry is not None:
             proposed.append(entry)
@@ -55,55 +56,65 @@ def propose_all(
     return [params for _, params in proposed]
 
 
-def generations(**values: Any) -> Generations:
+def proposals(**values: Any) -> Proposals:
     chosen = settings(**values)
-    return Generations(chosen, chosen.space)
+    return Proposals(chosen, chosen.space)
 
 
 def test_proposals_do_not_depend_on_which_trial_ends_first() -> None:
-    assert propose_all(generations(trials=30)) == propose_all(generations(trials=30), order=-1)
+    assert propose_all(proposals(trials=30)) == propose_all(proposals(trials=30), order=-1)
 
 
 def test_proposals_do_not_depend_on_how_many_run_at_once() -> None:
-    expected = propose_all(generations(trials=30))
-    assert propose_all(generations(trials=30), limit=1) == expected
-    assert propose_all(generations(trials=30), limit=3) == expected
+    expected = propose_all(proposals(trials=30))
+    assert propose_all(proposals(trials=30), limit=1) == expected
+    assert propose_all(proposals(trials=30), limit=3) == expected
 
 
 def test_proposals_depend_on_the_seed() -> None:
-    assert propose_all(generations(trials=20, seed=1)) != propose_all(generations(trials=20, seed=2))
+    assert propose_all(proposals(trials=20, seed=1)) != propose_all(proposals(trials=20, seed=2))
 
 
-def test_proposals_depend_on_the_size_of_a_generation() -> None:
-    assert propose_all(generations(trials=30, generation=2)) != propose_all(
-        generations(trials=30, generation=10)
-    )
+def test_proposals_depend_on_how_far_ahead_they_are_made() -> None:
+    assert propose_all(proposals(trials=30, ahead=2)) != propose_all(proposals(trials=30, ahead=10))
 
 
-def test_a_generation_waits_for_all_of_the_one_before() -> None:
-    one = generations()
+def test_a_proposal_waits_for_the_trials_it_depends_on_and_no_others() -> None:
+    one = proposals()
     numbers = [one.propose() for _ in range(4)]
     assert [entry and entry[0] for entry in numbers] == [0, 1, 2, 3]
     assert one.propose() is None
-    for number in (3, 1, 0):
-        one.told[number] = 0.5
+    for number in (3, 1):  # trial 4 is proposed from trial 0
+        one.values[number] = 0.5
         assert one.propose() is None
-    one.told[2] = None  # failed: the search goes on without it
-    entry = one.propose()
-    assert entry is not None
-    assert entry[0] == 4
+    one.values[0] = None  # failed: the search goes on without it
+    for number in (4, 5):  # trial 5 is proposed from trials 0 and 1, which are over
+        entry = one.propose()
+        assert entry is not None
+        assert entry[0] == number
+    assert one.propose() is None  # trial 2 is not over
     assert not one.over
+
+
+def test_a_proposal_that_is_put_back_is_made_again() -> None:
+    one = proposals()
+    first = one.propose()
+    one.put_back()
+    assert one.propose() == first
+    second = one.propose()
+    assert second is not None
+    assert second[0] == 1
 
 
 def test_the_starting_points_come_first() -> None:
     chosen = settings(trials=6)
-    assert propose_all(Generations(chosen, chosen.space))[:4] == chosen.space.starts()
+    assert propose_all(Proposals(chosen, chosen.space))[:4] == chosen.space.starts()
     few = settings(trials=2)
-    assert propose_all(Generations(few, few.space)) == chosen.space.starts()[:2]
+    assert propose_all(Proposals(few, few.space)) == chosen.space.starts()[:2]
 
 
-def test_later_generations_learn_from_the_earlier() -> None:
-    proposed = propose_all(generations(trials=60))
+def test_later_proposals_learn_from_the_earlier() -> None:
+    proposed = propose_all(proposals(trials=60))
     late = Counter(params["own.family"] for params in proposed[-20:])
     assert late["exponential"] > 10
     half_lives = [
@@ -113,7 +124,7 @@ def test_later_generations_learn_from_the_earlier() -> None:
 
 
 def test_importance_puts_what_decides_first() -> None:
-    one = generations(trials=60)
+    one = proposals(trials=60)
     propose_all(one)
     shares = one.importance()
     assert next(iter(shares)) == "own.half_life_days"
@@ -122,23 +133,23 @@ def test_importance_puts_what_decides_first() -> None:
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     assert shares["own.half_life_days"] > 0.5
 
-    other = generations(trials=60)
+    other = proposals(trials=60)
     propose_all(other, judge=lambda model: -abs(float(getattr(model.terms[1], "l2", 0)) - 30))
     assert next(iter(other.importance())) == "linear.l2"
 
 
 def test_few_trials_say_nothing_of_importance() -> None:
-    one = generations(trials=19)
+    one = proposals(trials=19)
     propose_all(one)
     assert one.importance() == {}
 
 
 def test_trials_that_failed_do_not_stop_the_importance() -> None:
-    one = generations(trials=28)
+    one = proposals(trials=28)
     while (entry := one.propose()) is not None:
         number, params = entry
         value = fakes.known(one.space.apply(MODEL, params))
-        one.told[number] = None if number in (1, 27) else value
+        one.values[number] = None if number in (1, 27) else value
     shares = one.importance()
     assert shares
     assert "own.family" in shares
@@ -207,7 +218,7 @@ def test_the_ranking_is_best_first_and_of_equals_the_earlier(tmp_path: Path) -> 
     ("values", "message"),
     [
         ({"trials": 0}, "greater than or equal to 1"),
-        ({"generation": 0}, "greater than or equal to 1"),
+        ({"ahead": 0}, "greater than or equal to 1"),
         ({"concurrent": 0}, "greater than or equal to 1"),
         ({"max_failed": -1}, "greater than or equal to 0"),
         ({"trails": 3}, "Extra inputs"),
@@ -245,7 +256,7 @@ class TestOnRay:
 
     def test_a_search_finds_the_best_and_does_not_do_it_twice(self, tmp_path: Path) -> None:
         said: list[tuple[int, int]] = []
-        result = run(tmp_path, trials=24, generation=8, said=said)
+        result = run(tmp_path, trials=24, ahead=8, said=said)
         assert [trial.number for trial in result.trials] == list(range(24))
         assert result.failed == []
         assert result.trials[0].params["own.family"] == "none"
@@ -259,15 +270,15 @@ class TestOnRay:
         assert result.importance
         assert said == [(done, 24) for done in range(25)]
         # The same proposals as without Ray, whichever trial ended first.
-        chosen = settings(24, generation=8)
-        assert propose_all(Generations(chosen, chosen.space)) == [trial.params for trial in result.trials]
+        chosen = settings(24, ahead=8)
+        assert propose_all(Proposals(chosen, chosen.space)) == [trial.params for trial in result.trials]
         # The actors stay: what trials share was read once a worker, not once a trial.
         assert len((tmp_path / "opened").read_text().splitlines()) <= 4
         judged = fakes.calls(str(tmp_path))
         assert len(judged) == len(set(judged))
 
         said.clear()
-        again = run(tmp_path, trials=24, generation=8, said=said)
+        again = run(tmp_path, trials=24, ahead=8, said=said)
         assert said == [(24, 24)]
         assert fakes.calls(str(tmp_path)) == judged
         assert again == result

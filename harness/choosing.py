@@ -1,0 +1,37 @@
+"""What a run decides on validation, before it asks the test queries anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.workshop import Finetuned, Workshop
+from trainers.fits import Fits
+from trainers.model import ModelSettings
+from trainers.search import SearchResult
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What validation decided: the model, its control under `none`, and the fits that serve both."""
+
+    model: ModelSettings
+    control: ModelSettings
+    fits: Fits
+    search: SearchResult | None = None
+    control_search: SearchResult | None = None
+    finetuned: Finetuned | None = None
+
+
+def choose(workshop: Workshop) -> Chosen:
+    """Everything that is decided on validation: the curve, the weights, λ, epochs, fine-tuning or not."""
+    settings = workshop.settings
+    model, control = settings.model, settings.model.without_forgetting()
+    fits = workshop.pretrain([model, control])
+    searched = control_searched = None
+    if settings.search:
+        searched = workshop.search(fits)
+        model = searched.settings(searched.ranking[0])
+        control_searched = workshop.search(fits, control=True)
+        control = control_searched.settings(control_searched.ranking[0])
+    fits = workshop.serving([model, control], fits)
+    return Chosen(model, control, fits, searched, control_searched, workshop.finetune(fits, model))
