@@ -21,7 +21,7 @@ import evaluators
 from harness import __version__
 from harness.data import Store, prepare
 from harness.errors import ConfigurationError, IncompleteError
-from harness.objective import Judge, ValidationObjective
+from harness.objective import ValidationObjective
 from harness.progress import bar, say, watching
 from harness.settings import RunSettings
 from harness.stage import Stage, StageName
@@ -232,8 +232,10 @@ class Workshop:
         base = replace(self.request("val", [model]), out=str(fits.folder))
         (tuned,) = self.fit([_finetuned(base, settings, model)], "fine-tune")
         metric = self.settings.metric
-        before = Judge(self.val, fits, self.settings.seed).values(model, metric)
-        after = self.val.evaluate(self.assemble(self.val, model, fits, tuned), (metric,), ()).values[metric]
+        before, after = (
+            self.val.evaluate(self.assemble(self.val, model, fits, neural), (metric,), ()).values[metric]
+            for neural in (None, tuned)
+        )
         difference = evaluators.paired(after, before, self.val.users)
         epochs = {
             term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))

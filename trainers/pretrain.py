@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -126,6 +127,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
     )
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
@@ -134,6 +136,12 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {_reason(error)}") from error
+    except SystemExit as error:  # Ray's answer to an interrupt: exit code 0, with the work not done
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(
+            signal.SIGINT, interrupt
+        )  # Ray leaves its own there, and with it a controller of 250 MB
     for request in requests:
         if not Fits(Path(request.out)).whole:
             raise RuntimeError(

@@ -76,7 +76,13 @@ class Linear(ClosedForm):
         )
         pairs.sum_duplicates()
         pairs.data[:] = 1.0
-        return np.asarray((pairs.T @ pairs).toarray(), np.float32)
+        gram = np.empty((self.items, self.items), np.float32)
+        by_item = pairs.T.tocsr()
+        for start in range(
+            0, self.items, BLOCK_ROWS
+        ):  # the sparse product would be larger than the dense one
+            gram[start : start + BLOCK_ROWS] = (by_item[start : start + BLOCK_ROWS] @ pairs).toarray()
+        return gram
 
     def _moments_gram(self, data: TrainingData, moments: Queries) -> Statistics:
         gram = np.zeros((self.items, self.items))
