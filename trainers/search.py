@@ -139,7 +139,7 @@ class _Trial(tune.Trainable):
         self.ledger = Ledger(folder, objective.key())
         self.judge = objective.open()
         self.reset_config(config)
-        _wait_for_crew(crew, size)
+        wait_for_crew(crew, size)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.params = new_config["params"]
@@ -165,7 +165,7 @@ class _Trial(tune.Trainable):
         pass
 
 
-def _wait_for_crew(folder: Path, size: int) -> None:
+def wait_for_crew(folder: Path, size: int) -> None:
     """Wait until `size` actors are up, or for so long as that may take.
 
     Tune gives a waiting trial to whichever actor is free, and ends the actor that was being started for it. Where

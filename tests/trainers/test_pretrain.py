@@ -299,6 +299,18 @@ def test_the_error_in_this_process_is_the_error_of_the_fit(stored: Path, tmp_pat
     assert not Path(first.out).exists()
 
 
+def test_an_interrupt_is_no_success(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as Ray does while a fit runs
+        sys.exit(0)  # as Ray answers an interrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("trainers.pretrain.TorchTrainer.fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(requests(stored, tmp_path / "interrupted"))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_watch_passes_on_the_latest_progress(stored: Path, tmp_path: Path) -> None:
     both = requests(stored, tmp_path)
     said: list[dict[str, Any]] = []
