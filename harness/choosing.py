@@ -20,13 +20,14 @@ class Chosen:
     search: SearchResult | None = None
     control_search: SearchResult | None = None
     finetuned: Finetuned | None = None
+    control_finetuned: Finetuned | None = None
 
 
 def choose(workshop: Workshop) -> Chosen:
     """Everything that is decided on validation: the curve, the weights, λ, epochs, fine-tuning or not."""
     settings = workshop.settings
     model, control = settings.model, settings.model.without_forgetting()
-    fits = workshop.pretrain([model, control])
+    fits = workshop.pretrain([model, control], tune=True)
     searched = control_searched = None
     if settings.search:
         searched = workshop.search(fits)
@@ -34,4 +35,5 @@ def choose(workshop: Workshop) -> Chosen:
         control_searched = workshop.search(fits, control=True)
         control = control_searched.settings(control_searched.ranking[0])
     fits = workshop.serving([model, control], fits)
-    return Chosen(model, control, fits, searched, control_searched, workshop.finetune(fits, model))
+    tuned, control_tuned = workshop.finetune(fits, model), workshop.finetune(fits, control)
+    return Chosen(model, control, fits, searched, control_searched, tuned, control_tuned)

@@ -103,7 +103,7 @@ def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     if settings.search is None:
         raise ConfigurationError("`lethe search` needs a block `search` with `trials` and `space`.")
     workshop = Workshop.open(settings)
-    fits = workshop.pretrain([settings.model, settings.model.without_forgetting()])
+    fits = workshop.pretrain()
     found = workshop.search(fits)
     control = workshop.search(fits, control=True)
     best = found.settings(found.ranking[0])
@@ -124,12 +124,13 @@ def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> Non
     from harness.workshop import Workshop
 
     settings = _load(config, set_)
-    workshop = Workshop.open(settings)
-    tuned = workshop.finetune(workshop.pretrain(), settings.model)
-    if tuned is None:
+    if settings.finetune is None:
         raise ConfigurationError(
             "`lethe finetune` needs a block `finetune`, such as finetune: {window_days: 60}."
         )
+    workshop = Workshop.open(settings)
+    tuned = workshop.finetune(workshop.pretrain(tune=True), settings.model)
+    assert tuned is not None  # the configuration asks for it
     result = {"kept": tuned.kept, "reason": tuned.reason, "epochs": tuned.epochs}
     _emit(result | {settings.metric: tuned.difference.to_dict()}, as_json, pairs)
 
@@ -163,12 +164,12 @@ def compare(
 ) -> None:
     """Compare the model of a configuration with others on the same test queries, paired.
 
-    Example: lethe compare configs/quickstart.yaml champion configs/no-forgetting.yaml
+    Example: lethe compare configs/online-retail.yaml configs/quickstart.yaml champion
     """
     from harness.evaluating import compare_models
     from harness.tables import show_comparison
 
-    _emit(compare_models(_load(config, set_), others), as_json, show_comparison)
+    _emit(compare_models(_load(config, set_), others, set_), as_json, show_comparison)
 
 
 @app.command()

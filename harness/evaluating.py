@@ -34,10 +34,13 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
         return asked.report(evaluation, settings.evaluate.level)
 
 
-def compare_models(settings: RunSettings, others: list[str]) -> dict[str, Any]:
+def compare_models(
+    settings: RunSettings, others: list[str], changes: list[str] | None = None
+) -> dict[str, Any]:
     """The model of the configuration against others, paired on the same test queries.
 
-    Each of the others is a configuration file on the same data, or a version or alias of the registered model.
+    Each of the others is a configuration file on the same data, changed by the same `changes`, or a version or alias
+    of the registered model.
     """
     workshop = Workshop.open(settings)
     stage = workshop.test
@@ -48,7 +51,7 @@ def compare_models(settings: RunSettings, others: list[str]) -> dict[str, Any]:
     level = settings.evaluate.level
     entries = []
     for other in others:
-        theirs = _other(settings, stage, other)
+        theirs = _other(settings, stage, other, changes)
         with bar(f"evaluate {other}"):
             second = stage.evaluate(theirs, metrics, ks)
         entries.append({"against": other, **_paired(first, second, stage, level)})
@@ -65,18 +68,22 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"`{registry.name}` has no champion to compare with; `lethe run` compares a first model with `none`."
         )
+    if version.tags.get("leaks") == "true":
+        raise ConfigurationError(
+            f"version {version.version} was judged on a split that leaks; no decision is taken on it."
+        )
     if champion.version == version.version:
         raise ConfigurationError(f"version {version.version} of `{registry.name}` is the champion already.")
     workshop = Workshop.open(settings)
     stage = workshop.test
     metric = settings.gate_metric
-    metrics = (metric, f"coverage@{settings.evaluate.k[0]}")
+    metrics, ks = gate_metrics(settings)
     mine, live = _package(registry, str(version.version), stage), registry.package(champion)
     decision = decide(
         settings.registry.gate,
         metric,
-        stage.evaluate(foreign(stage, mine), metrics, ()),
-        stage.evaluate(foreign(stage, live), metrics, ()),
+        stage.evaluate(foreign(stage, mine), metrics, ks),
+        stage.evaluate(foreign(stage, live), metrics, ks),
         stage.users,
         against=f"champion v{champion.version}",
         audit=stage.audit(),
@@ -116,6 +123,18 @@ def foreign(stage: Stage, package: Package) -> ForeignScorer:
     return ForeignScorer(stage, package.model, package.column(stage.store.item_ids))
 
 
+def gate_metrics(settings: RunSettings) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The metrics asked for, and those that the gate needs."""
+    wanted = dict.fromkeys(settings.evaluate.metrics)
+    ks = settings.evaluate.k
+    named = {metric.name for metric in evaluators.resolve(tuple(wanted), ks)}
+    if settings.gate_metric not in named:
+        wanted[settings.gate_metric] = None
+    if not any(name.startswith("coverage") for name in named):
+        wanted[f"coverage@{ks[0]}"] = None
+    return tuple(wanted), ks
+
+
 def saw_test(package: Package, stage: Stage, name: str) -> str | None:
     """Why a registered model's figures on a stage's queries cannot be trusted, if so."""
     if package.about["trained_until"] < stage.split.start:
@@ -131,12 +150,15 @@ def _package(registry: Registry, which: str, stage: Stage) -> Package:
     return package
 
 
-def _other(settings: RunSettings, stage: Stage, other: str) -> Model | ForeignScorer:
+def _other(
+    settings: RunSettings, stage: Stage, other: str, changes: list[str] | None
+) -> Model | ForeignScorer:
     if Path(other).suffix not in (".yaml", ".yml"):
         return foreign(stage, _package(registry_of(settings), other, stage))
-    theirs = load(other)
+    theirs = load(other, changes)
     workshop = Workshop.open(theirs)
-    if workshop.store.fingerprint != stage.store.fingerprint or theirs.split != settings.split:
+    same_data = workshop.store.fingerprint == stage.store.fingerprint and theirs.data.repeats == stage.repeats
+    if not same_data or theirs.split != settings.split:
         raise ConfigurationError(f"Compared models must share data and split, but those of `{other}` differ.")
     return workshop.described("test")
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import evaluators
 from evaluators import Evaluation
 from harness import __version__
 from harness.choosing import Chosen
-from harness.evaluating import foreign, saw_test
+from harness.evaluating import foreign, gate_metrics, saw_test
 from harness.gate import Decision, decide
 from harness.package import Package
 from harness.progress import bar
 from harness.registry import Registry, Version
-from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers.encoders.trend import TrendSettings
 from trainers.model import ModelSettings
@@ -46,9 +44,9 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry, token: str) ->
     stage = workshop.test
     trend = trend_alone(chosen.model)
     model, control, popular = workshop.final(
-        [chosen.model, chosen.control, trend], chosen.fits, chosen.finetuned
+        [chosen.model, chosen.control, trend], chosen.fits, [chosen.finetuned, chosen.control_finetuned]
     )
-    metrics, ks = _metrics(settings)
+    metrics, ks = gate_metrics(settings)
     audit = stage.audit()
     about = {
         "repeats": settings.data.repeats,
@@ -90,15 +88,3 @@ def trend_alone(model: ModelSettings) -> ModelSettings:
         if isinstance(term, TrendSettings):
             return ModelSettings(terms=(term.model_copy(update={"weight": 1.0}),))
     return ModelSettings(terms=(TrendSettings(),))
-
-
-def _metrics(settings: RunSettings) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The metrics asked for, and those that the gate needs."""
-    wanted = dict.fromkeys(settings.evaluate.metrics)
-    ks = settings.evaluate.k
-    named = {metric.name for metric in evaluators.resolve(tuple(wanted), ks)}
-    if settings.gate_metric not in named:
-        wanted[settings.gate_metric] = None
-    if not any(name.startswith("coverage") for name in named):
-        wanted[f"coverage@{ks[0]}"] = None
-    return tuple(wanted), ks

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from harness import __version__
+from harness import source_digest
 from harness.data import open_store
 from harness.settings import SplitSettings
 from harness.stage import Stage
@@ -46,7 +46,7 @@ class ValidationObjective:
         fingerprint = Path(self.store).name
         return json.dumps(
             [
-                __version__,
+                source_digest(),
                 fingerprint,
                 self.split.model_dump(mode="json"),
                 self.repeats,
@@ -66,6 +66,8 @@ class Judge:
 
     def __init__(self, stage: Stage, fits: Fits, seed: int) -> None:
         self.stage, self.fits, self.seed = stage, fits, seed
+        # A trial that trains a term stops early on the very queries that it is judged on, as pretraining does.
+        self.data = replace(stage.training, validation=stage.queries)
         self.scores: OrderedDict[tuple[str, int], Scores] = OrderedDict()
 
     def values(self, settings: ModelSettings, metric: str) -> npt.NDArray[np.float64]:
@@ -73,7 +75,7 @@ class Judge:
         return self.stage.evaluate(_Answering(self, settings), (metric,), ()).values[metric]
 
     def fit(self, term: TermSettings) -> Encoder:
-        return fit_term(term, self.stage.training, self.fits, repeats=self.stage.repeats, seed=self.seed)
+        return fit_term(term, self.data, self.fits, repeats=self.stage.repeats, seed=self.seed)
 
     def keep(self, key: tuple[str, int], scores: Scores) -> None:
         self.scores[key] = scores

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.choosing import choose
+from harness.data.disk import locked
 from harness.errors import ConfigurationError
 from harness.judging import judge
 from harness.progress import say
@@ -38,35 +39,31 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
             "`lethe run` needs `registry.name`: what the model is called in the registry."
         )
     started = time.monotonic()
-    workshop = Workshop.open(settings)
-    if fresh:
-        shutil.rmtree(workshop.folder, ignore_errors=True)
     registry = Registry(settings.registry.name)
-    token = _token(workshop.folder, settings)
-    done = _done(workshop.folder, registry, token)
-    if done is not None:
-        say(f"run: found done in {workshop.folder}; `--fresh` does it again")
-        return done
-    chosen = choose(workshop)
-    outcome = judge(workshop, chosen, registry, token)
-    result = publish(workshop, chosen, outcome, registry, token, config_path, time.monotonic() - started)
-    write_json(workshop.folder / RESULT_FILE, result)
+    registry.versions()  # one that cannot be reached is said now, not after the search
+    workshop = Workshop.open(settings)
+    with locked(workshop.folder.parent, workshop.key):  # the same run started twice waits, and finds it done
+        if fresh:
+            shutil.rmtree(workshop.folder, ignore_errors=True)
+        token = _token(workshop.told)
+        done = _done(workshop.told, registry, token)
+        if done is not None:
+            say(f"run: found done in {workshop.folder}; `--fresh` does it again")
+            return done
+        chosen = choose(workshop)
+        outcome = judge(workshop, chosen, registry, token)
+        result = publish(workshop, chosen, outcome, registry, token, config_path, time.monotonic() - started)
+        write_json(workshop.told / RESULT_FILE, result)
     return result
 
 
-def _token(folder: Path, settings: RunSettings) -> str:
-    """What this run is called in MLflow: made once, kept with the run's work, gone with it.
-
-    The work is shared by configurations that differ in what is told of it (metrics, the gate, the A/B test); each of
-    those is another run."""
-    told = settings.model_dump(mode="json", include={"evaluate", "ab", "registry"})
+def _token(folder: Path) -> str:
+    """What this run is called in MLflow: made once, kept with what is told of the run, gone with it."""
     file = folder / RUN_FILE
-    found = json.loads(file.read_text()) if file.exists() else {}
-    if found.get("told") != told:
+    if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        found = {"token": uuid.uuid4().hex, "told": told}
-        write_json(file, found)
-    return str(found["token"])
+        write_json(file, {"token": uuid.uuid4().hex})
+    return str(json.loads(file.read_text())["token"])
 
 
 def _done(folder: Path, registry: Registry, token: str) -> dict[str, Any] | None:
@@ -74,7 +71,9 @@ def _done(folder: Path, registry: Registry, token: str) -> dict[str, Any] | None
     file = folder / RESULT_FILE
     if not file.exists():
         return None
-    if not any(version.tags.get(RUN_TAG) == token for version in registry.versions()):
-        return None
-    result: dict[str, Any] = json.loads(file.read_text())
-    return result
+    for version in registry.versions():
+        if version.tags.get(RUN_TAG) == token:
+            result: dict[str, Any] = json.loads(file.read_text())
+            result["model"]["aliases"] = list(version.aliases)  # they may have moved since
+            return result
+    return None

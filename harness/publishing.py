@@ -83,7 +83,7 @@ def publish(
         },
         "search": search_story(workshop, chosen.search, chosen.control_search) if chosen.search else None,
         "terms": curve_of_terms(chosen.model, workshop),
-        "training": training_story(chosen),
+        "training": training_story(workshop, chosen),
         "finetune": _finetune_story(chosen.finetuned),
         "evaluation": evaluation,
         "models": {name: found.summary(level) for name, found in outcome.evaluations.items()},
@@ -108,10 +108,10 @@ def publish(
         story["model"] = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
         registry.describe(version, markdown(story))
         line.update(note="report")
-        path = workshop.folder / REPORT_FILE
+        path = workshop.told / REPORT_FILE
         report.write(story, story["configuration"], path)
-        write_json(workshop.folder / STORY_FILE, story)
-        _log_files(workshop.folder, story)
+        write_json(workshop.told / STORY_FILE, story)
+        _log_files(workshop.told, story)
     say(f"verdict: {verdict['sentence']}")
     say(f"report: {path}")
     search = story["search"]
@@ -225,14 +225,15 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
 
 def _reproduce(config_path: Path, registry: Registry) -> list[str]:
     return [
-        f"lethe run {config_path} --fresh",
+        f"lethe run {config_path} --fresh  # with the same --set, if there was any",
+        "lethe run configuration.yaml --fresh  # or with the resolved file, which is logged with the run",
         f"MLFLOW_TRACKING_URI={registry.uri} lethe models {registry.name}",
     ]
 
 
 def write_report(settings: RunSettings) -> Path:
     """Write the report of a run that is done once more; ConfigurationError where it is not done."""
-    folder = Workshop.open(settings).folder
+    folder = Workshop.open(settings).told
     if not (folder / STORY_FILE).exists():
         raise ConfigurationError(
             f"A report needs a run that is done, but {folder} holds none; `lethe run` makes one."

@@ -64,7 +64,7 @@ def _explanation(package: Package, histories: Histories, column: int) -> dict[st
     for term, encoder in zip(package.model.settings.terms, package.model.encoders, strict=True):
         if term.weight == 0:
             continue
-        terms[term.label] = float((term.weight * scaled(term, encoder.score(histories)))[0, column])
+        terms[term.label] = term.weight * float(scaled(term, encoder.score(histories))[0, column])
         split = encoder.event_scores(histories, column) if term.scale == "raw" else None
         if split is None:
             continue

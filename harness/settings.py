@@ -110,7 +110,7 @@ class RegistrySettings(_Settings):
 
 
 class RunSettings(_Settings):
-    """A whole configuration. `configs/` has an example of every setting."""
+    """A whole configuration. The files of `configs/` are examples; each block's docstring has the rest."""
 
     data: DataSettings
     split: SplitSettings = SplitSettings()

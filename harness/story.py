@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from harness.report.words import duration
 from harness.workshop import Workshop
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
-from trainers.fits import Fits
-from trainers.forgetting import Forgetting, build
+from trainers.forgetting import Forgetting, ForgettingSettings, build
 from trainers.model import ModelSettings
 from trainers.search import Outcome, SearchResult
 
@@ -41,9 +39,8 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
     if control and control.ranking:
         sure["none"] = against(control.ranking[0])
     families = []
-    for family in dict.fromkeys(found.space.family_of(trial.params) for trial in ranking):
-        mine = [trial for trial in ranking if found.space.family_of(trial.params) == family]
-        curve = _searched_curve(found, mine[0])
+    for family, mine in _by_family(found, control).items():
+        curve = build(ForgettingSettings()) if family == "none" else _searched_curve(found, mine[0])
         entry = against(mine[0])
         families.append(
             {
@@ -58,6 +55,7 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
                 "high": -entry["low"],
             }
         )
+    families.sort(key=lambda entry: -entry["value"])
     trials = [(trial, False) for trial in found.trials] + [
         (t, True) for t in (control.trials if control else [])
     ]
@@ -117,14 +115,15 @@ def curve_of_terms(model: ModelSettings, workshop: Workshop) -> list[dict[str, A
     return entries
 
 
-def training_story(chosen: Chosen) -> list[dict[str, Any]]:
+def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
     """The loss curves of the neural terms, pretraining and fine-tuning."""
+    stages = {"pretrain": chosen.fits}
+    if chosen.finetuned:
+        stages["finetune"] = workshop.tuned(chosen.fits, chosen.model)
     entries = []
-    pretrained = chosen.fits.folder
-    for stage, folder in (("pretrain", pretrained), ("finetune", Path(f"{pretrained}-finetuned"))):
-        fits = Fits(folder)
+    for stage, fits in stages.items():
         for term in neural_terms(chosen.model):
-            curve = fits.curve(term) if fits.whole else None
+            curve = fits.curve(term)
             if curve:
                 entries.append({"term": term.label, "stage": stage, **curve.to_dict()})
     return entries
@@ -141,6 +140,19 @@ def half_life_words(model: ModelSettings) -> str:
     if math.isinf(curve.half_life):
         return "an interest is never half gone"
     return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"
+
+
+def _by_family(found: SearchResult, control: SearchResult | None) -> dict[str, list[Outcome]]:
+    """The finished trials of each family of the searched curve, best first. `none` is the control's, where there is
+    one: there no term forgets, while a trial of the search may leave one curve out and keep others."""
+    if not _searched_terms(found):
+        return {}
+    families: dict[str, list[Outcome]] = {}
+    for trial in found.ranking:
+        families.setdefault(found.space.family_of(trial.params), []).append(trial)
+    if control and control.ranking:
+        families["none"] = control.ranking
+    return families
 
 
 def _searched_curve(found: SearchResult, trial: Outcome) -> Forgetting:

@@ -23,7 +23,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
         f"{result['protocol']}, {result['stage']}: {result['queries']:,} queries of {result['users']:,} users, "
         f"catalogue of {result['catalogue']:,}"
     )
-    table = _table("metric", "mean", "95 % low", "high")
+    table = _table("metric", "mean", "low", "high")
     for name, figure in result["metrics"].items():
         table.add_row(name, *(f"{figure[key]:.4f}" for key in ("mean", "low", "high")))
     out.print(table)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import evaluators
-from harness import __version__
+from harness import source_digest
 from harness.data import Store, prepare
 from harness.errors import ConfigurationError, IncompleteError
 from harness.objective import ValidationObjective
@@ -27,8 +28,9 @@ from harness.settings import RunSettings
 from harness.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
-from trainers.finetune import FinetuneSettings, neural_terms
+from trainers.finetune import neural_terms
 from trainers.fits import Fits, fit_term
+from trainers.forgetting import ForgettingSettings
 from trainers.model import Model, ModelSettings
 from trainers.pretrain import Fit, Resources, fit, watch
 from trainers.search import SearchResult, search
@@ -76,7 +78,7 @@ class Workshop:
         whole = dict.fromkeys(("data", "work", "train", "registry", "ab", "evaluate"), True)
         exclude: Any = {**whole, "search": {"max_failed": True, "concurrent": True}}
         content = [
-            __version__,
+            source_digest(),
             self.store.fingerprint,
             self.settings.data.repeats,
             self.settings.model_dump(mode="json", exclude=exclude),
@@ -86,6 +88,12 @@ class Workshop:
     @cached_property
     def folder(self) -> Path:
         return (Path(self.settings.work) / self.key).absolute()
+
+    @cached_property
+    def told(self) -> Path:
+        """Where what is told of the run lies: runs that differ in metrics, gate or A/B test share all other work."""
+        told = self.settings.model_dump(mode="json", include={"evaluate", "ab", "registry"})
+        return self.folder / f"told-{_digest(told)}"
 
     @cached_property
     def val(self) -> Stage:
@@ -118,12 +126,11 @@ class Workshop:
                 if curve:
                     epochs[term.label] = curve.best_epoch
         dumped = [term.model_dump(mode="json") for term in terms]
-        digest = hashlib.sha256(json.dumps([dumped, epochs], sort_keys=True).encode()).hexdigest()[:12]
         return Fit(
             log=str(self.store.path),
             vocabulary=self.store.counts.items,
             data=str(folder),
-            out=str(self.folder / f"fit-{stage}-{digest}"),
+            out=str(self.folder / f"fit-{stage}-{_digest([dumped, epochs])}"),
             terms=dumped,
             repeats=self.settings.data.repeats,
             seed=self.settings.seed,
@@ -140,7 +147,7 @@ class Workshop:
         with bar(title) as line:
             if train.workers:
                 cluster.connect()
-                _fits_the_cluster(train.workers)
+                _fits_the_cluster(train.workers, train.gpu)
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
@@ -152,16 +159,36 @@ class Workshop:
             except (RuntimeError, ValueError, FloatingPointError) as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
 
-    def pretrain(self, models: list[ModelSettings] | None = None) -> Fits:
+    def pretrain(self, models: list[ModelSettings] | None = None, *, tune: bool = False) -> Fits:
         """The terms of the configuration (or of these models), fitted before the validation cut.
 
-        Where the configuration asks for fine-tuning, the first model's neural terms are fine-tuned by the same
-        workers: starting those costs more than the fit, and fine-tuning needs nothing of a search."""
-        models = models or [self.settings.model]
+        Args:
+            models: the configuration's model and its control under `none` where left out.
+            tune: also fine-tune each model's neural terms, where the configuration asks for it, by the same workers:
+                starting those costs more than the fit, and fine-tuning needs nothing of a search.
+        """
+        models = models or [self.settings.model, self.settings.model.without_forgetting()]
         request = self.request("val", models)
-        tune = self.settings.finetune
-        requests = [request] if tune is None else [request, _finetuned(request, tune, models[0])]
-        return self.fit(requests, "pretrain" if tune is None else "pretrain, fine-tune")[0]
+        tuning = [self.tuning(request, model) for model in models] if tune and self.settings.finetune else []
+        return self.fit([request, *tuning], "pretrain, fine-tune" if tuning else "pretrain")[0]
+
+    def tuning(self, request: Fit, model: ModelSettings, epochs: dict[str, int] | None = None) -> Fit:
+        """The fine-tuning of a model's neural terms from where a fit left them; for so many epochs in a refit.
+
+        A model that forgets nothing weights all of the window alike."""
+        settings = self.settings.finetune
+        assert settings is not None
+        if model == model.without_forgetting():
+            settings = settings.model_copy(update={"forgetting": ForgettingSettings()})
+        terms = neural_terms(model)
+        keys = [ENCODERS[term.kind].fit_key(term) for term in terms]
+        digest = _digest([keys, settings.model_dump(mode="json"), epochs])
+        return request.finetuned(settings, f"{request.out}-tuned-{digest}", terms, epochs or {})
+
+    def tuned(self, fits: Fits, model: ModelSettings) -> Fits:
+        """The fine-tuned terms of a model that `fits` serves, fitted now or found."""
+        base = replace(self.request("val", [model]), out=str(fits.folder))
+        return self.fit([self.tuning(base, model)], "fine-tune")[0]
 
     def serving(self, models: list[ModelSettings], fits: Fits) -> Fits:
         """The fits that have all neural terms of these models: those given, unless a search has changed a setting
@@ -169,7 +196,7 @@ class Workshop:
         terms = [term for model in models for term in neural_terms(model)]
         if all(fits.state(term) is not None for term in terms):
             return fits
-        return self.pretrain(models)
+        return self.pretrain(models, tune=True)
 
     # Search
 
@@ -213,7 +240,7 @@ class Workshop:
             say(f"{title}: {trial.name} failed: {trial.error}")
         if len(failed) > settings.max_failed:
             raise IncompleteError(
-                f"{len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows "
+                f"{title}: {len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows "
                 f"{settings.max_failed}: " + "; ".join(f"{trial.name}: {trial.error}" for trial in failed[:3])
             )
         if not result.ranking:
@@ -229,8 +256,7 @@ class Workshop:
         settings = self.settings.finetune
         if settings is None:
             return None
-        base = replace(self.request("val", [model]), out=str(fits.folder))
-        (tuned,) = self.fit([_finetuned(base, settings, model)], "fine-tune")
+        tuned = self.tuned(fits, model)
         metric = self.settings.metric
         before, after = (
             self.val.evaluate(self.assemble(self.val, model, fits, neural), (metric,), ()).values[metric]
@@ -254,20 +280,24 @@ class Workshop:
     # The model for test
 
     def final(
-        self, models: list[ModelSettings], fits: Fits, finetuned: Finetuned | None = None
+        self, models: list[ModelSettings], fits: Fits, finetuned: Sequence[Finetuned | None] = ()
     ) -> list[Model]:
         """Chosen models fitted anew on everything before the test cut, for as many epochs as validation found best.
 
-        Only the first is fine-tuned, where that was kept."""
+        Args:
+            finetuned: by model, what validation said of its fine-tuning; those that it kept are fine-tuned again.
+        """
         request = self.request("test", models, fits)
-        requests = [request]
-        if finetuned and finetuned.kept:
-            assert self.settings.finetune is not None
-            requests.append(_finetuned(request, self.settings.finetune, models[0], finetuned.epochs))
-        refit, *tuned = self.fit(requests, "refit for test")
+        tuning = {
+            number: self.tuning(request, models[number], verdict.epochs)
+            for number, verdict in enumerate(finetuned)
+            if verdict and verdict.kept
+        }
+        refit, *tuned = self.fit([request, *tuning.values()], "refit for test")
+        by_model = dict(zip(tuning, tuned, strict=True))
         return [
-            self.assemble(self.test, model, refit, tuned[0] if tuned and model is models[0] else None)
-            for model in models
+            self.assemble(self.test, model, refit, by_model.get(number))
+            for number, model in enumerate(models)
         ]
 
     def assemble(self, stage: Stage, model: ModelSettings, fits: Fits, tuned: Fits | None = None) -> Model:
@@ -285,27 +315,27 @@ class Workshop:
         return Model(model, encoders, len(stage.training.catalogue))
 
     def described(self, stage: StageName) -> Model:
-        """The model that the configuration describes, fitted for a stage without a search."""
+        """The model that the configuration describes, fitted for a stage without a search and without fine-tuning."""
         model = self.settings.model
         if stage == "val":
-            return self.assemble(self.val, model, self.pretrain())
-        validated = self.pretrain() if neural_terms(model) else None
+            return self.assemble(self.val, model, self.pretrain([model]))
+        validated = self.pretrain([model]) if neural_terms(model) else None
         return self.assemble(self.test, model, self.fit([self.request("test", [model], validated)], "fit")[0])
 
 
-def _fits_the_cluster(workers: int) -> None:
+def _fits_the_cluster(workers: int, gpu: bool) -> None:
     """Ray waits without end for workers that it has no room for; where no autoscaler can make any, say so."""
-    if not os.environ.get("RAY_ADDRESS") and workers > cluster.processors():
+    kind = "GPU" if gpu else "CPU"
+    room = cluster.processors(kind)
+    if not os.environ.get("RAY_ADDRESS") and workers > room:
         raise ConfigurationError(
-            f"`train.workers` must be at most {cluster.processors()}, the CPUs of this machine, but got {workers}; "
-            "set RAY_ADDRESS to use a larger cluster."
+            f"`train.workers` must be at most {room}, the {kind}s of this machine, but got {workers}; set RAY_ADDRESS "
+            "to use a larger cluster."
         )
 
 
-def _finetuned(
-    request: Fit, settings: FinetuneSettings, model: ModelSettings, epochs: dict[str, int] | None = None
-) -> Fit:
-    return request.finetuned(settings, f"{request.out}-finetuned", neural_terms(model), epochs or {})
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _solvable(model: ModelSettings, space: Space) -> list[Any]:

@@ -35,6 +35,6 @@ def connect(cpus: int | None = None) -> None:
         )
 
 
-def processors() -> int:
-    """The CPUs of the connected cluster."""
-    return int(ray.cluster_resources().get("CPU", 1))
+def processors(kind: str = "CPU") -> int:
+    """The CPUs (or GPUs) of the connected cluster."""
+    return int(ray.cluster_resources().get(kind, 0))

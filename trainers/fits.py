@@ -124,6 +124,10 @@ def fit_term(
     term: TermSettings, data: TrainingData, fits: Fits | None = None, *, repeats: bool, seed: int = 0
 ) -> Encoder:
     """One fitted term, in this process: from `fits` where they serve it, from `data` otherwise."""
+    if not issubclass(ENCODERS[term.kind], ClosedForm):
+        import torch  # here: a search of closed forms does not wait for it
+
+        torch.manual_seed(seed)  # of the first parameters, which the constructor draws
     encoder = ENCODERS[term.kind](term, len(data.catalogue))
     if isinstance(encoder, ClosedForm):
         if fits and fits.solved(term).exists():
@@ -141,7 +145,7 @@ def fit_term(
         if state is not None:
             encoder.load(state)
         else:
-            from trainers.loop import optimise  # here: a search of closed forms does not wait for torch
+            from trainers.loop import optimise
 
             optimise(encoder, data, data.moments(), term.training, repeats=repeats, seed=seed)  # type: ignore[union-attr]
     return encoder

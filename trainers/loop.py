@@ -25,7 +25,7 @@ State = dict[str, torch.Tensor]
 
 @dataclass
 class Training:
-    """A training under way: all that it takes to go on with it after a crash."""
+    """A training under way: what it takes to go on with it after a crash (dropout draws anew)."""
 
     curve: Curve
     best: State

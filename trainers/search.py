@@ -279,7 +279,7 @@ def _run(
             model=model,
             folder=folder.absolute(),
             crew=tune_folder / "crew",
-            size=min(at_once, settings.ahead, settings.trials - found),
+            size=min(at_once, cluster.processors(), settings.ahead, settings.trials - found),
         ),
         {"cpu": 1},
     )
@@ -302,6 +302,10 @@ def _run(
         ),
     )
     grid = tuner.fit()
+    if len(grid) < settings.trials - found or any(
+        result.error is None and "value" not in (result.metrics or {}) for result in grid
+    ):
+        raise KeyboardInterrupt  # Tune takes an interrupt for an answer and returns as if all were well
     errors = {}
     for result in grid:
         if result.error is not None:

@@ -16,8 +16,8 @@ class SearchSettings(BaseModel):
         space: what varies.
         seed: of the proposals.
         ahead: a trial is proposed from the values of all trials before it but the latest `ahead` − 1, so that so many
-            can run side by side.
-        concurrent: the most trials at once; by default as many as the cluster has CPUs.
+            can run side by side; another value makes other proposals.
+        concurrent: the most trials at once; by default as many as the cluster has CPUs, and never more than `ahead`.
         max_failed: so many trials may fail before the run counts as failed.
     """
 

@@ -314,7 +314,7 @@ def test_killed_in_the_search_it_goes_on_and_ends_the_same(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     left = {file: file.stat().st_mtime_ns for file in tiny.glob(".lethe/runs/*/trials/*.json")}
-    assert not list(tiny.glob(".lethe/runs/*/result.json"))
+    assert not list(tiny.glob(".lethe/runs/*/told-*/result.json"))
     capfd.readouterr()
     result = run("tiny.yaml")
     assert re.search(r"[1-9]\d* found finished", capfd.readouterr().err)
@@ -453,8 +453,8 @@ def test_a_disk_that_fills_up_at_the_report(
         said = lethe("run", "closed.yaml", "--json")
     assert (said.code, said.out) == (1, "")
     assert said.last == "lethe: [Errno 28] No space left on device: 'report.html'"
-    assert not list(closed.glob(".lethe/runs/*/report.html"))
-    assert not list(closed.glob(".lethe/runs/*/result.json"))
+    assert not list(closed.glob(".lethe/runs/*/told-*/report.html"))
+    assert not list(closed.glob(".lethe/runs/*/told-*/result.json"))
     again = lethe("run", "closed.yaml", "--json")
     assert again.code == 0
     registry = Registry("closed")
@@ -526,9 +526,9 @@ def test_fine_tuning_is_kept_only_where_validation_says_so(
     assert worse.epochs == tuned.epochs
     assert worse.kept is False
     assert "did not rise" in worse.reason
-    kept, control = workshop.final([model, model.without_forgetting()], fits, tuned)
+    kept, control = workshop.final([model, model.without_forgetting()], fits, [tuned])
     block = workshop.test.histories(slice(0, 20))
-    (left,) = workshop.final([model], fits, worse)
+    (left,) = workshop.final([model], fits, [worse])
     (untuned,) = workshop.final([model], fits)
     assert not np.allclose(kept.encoders[3].score(block), untuned.encoders[3].score(block))
     assert np.array_equal(kept.encoders[0].score(block), untuned.encoders[0].score(block))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -52,10 +52,6 @@ class Mlp(Encoder):
         self.module = RecommendationFunction(
             items, settings.dim, settings.hidden, settings.dropout, settings.normalise
         )
-
-    @classmethod
-    def fit_key(cls, settings: Any) -> dict[str, Any]:
-        return super().fit_key(settings)
 
     def inputs(self, histories: Histories) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The columns, offsets and retained weights that the module takes."""
