@@ -74,17 +74,17 @@ def prepare(config: Config, set_: Changes = None, as_json: Json = False) -> None
 
 @app.command()
 def train(config: Config, set_: Changes = None, as_json: Json = False) -> None:
-    """Pretrain the model of a configuration on Ray Train, before the validation cut.
+    """Pretrain the model of a configuration, and its control under `none`, on Ray Train, before the validation cut.
 
     Example: lethe train configs/quickstart.yaml --set train.workers=2
     """
     from harness.tables import pairs
     from harness.workshop import Workshop
 
-    workshop = Workshop.open(_load(config, set_))
-    fits = workshop.pretrain()
-    curves = {term.label: curve.to_dict() for term, curve in fits.entries() if curve}
-    terms = [term.label for term, _ in fits.entries()]
+    settings = _load(config, set_)
+    fits = Workshop.open(settings).pretrain()
+    found = {term.label: fits.curve(term) for term in settings.model.terms}
+    terms, curves = list(found), {label: curve.to_dict() for label, curve in found.items() if curve}
     _emit({"fits": str(fits.folder), "terms": terms, "training": curves}, as_json, pairs)
 
 

@@ -368,7 +368,8 @@ def test_a_trial_that_fails_fails_the_run_after_the_others(twins: Path, lethe: C
     failed = set(re.findall(r"^search: (trial-\d+) failed: .*not positive definite", said.err, re.MULTILINE))
     assert 0 < len(failed) < 8
     assert re.match(
-        rf"lethe: {len(failed)} of 8 trials failed, and `search.max_failed` allows 0: trial-", said.last
+        rf"lethe: search: {len(failed)} of 8 trials failed, and `search.max_failed` allows 0: trial-",
+        said.last,
     )
     assert "`linear`: the Gram matrix plus l2 is not positive definite" in said.last
     assert len(list(twins.glob(".lethe/runs/*/trials/*.json"))) == 8 - len(failed)
