@@ -18,6 +18,7 @@ from harness.settings import SplitSettings
 from harness.stage import Stage
 from trainers.fits import Fits, fit_model
 from trainers.model import ModelSettings
+from trainers.pretrain import Fit, fit
 
 SPLIT = SplitSettings()
 
@@ -148,3 +149,40 @@ def test_its_key_names_everything_that_its_values_depend_on(objective: Validatio
     ]
     assert len({objective.key(), *(other.key() for other in others)}) == 6
     assert replace(objective, store="/elsewhere/" + Path(objective.store).name).key() == objective.key()
+
+
+NETWORK: dict[str, Any] = {
+    "kind": "mlp",
+    "dim": 8,
+    "hidden": 16,
+    "training": {"epochs": 6, "patience": 1, "rate": 0.05, "batch": 64},
+}
+
+
+def test_a_trial_that_trains_a_network_is_the_fit_that_would_be_chosen(store: Store, tmp_path: Path) -> None:
+    """It stops on validation as pretraining does, and depends on no trial before it."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    model, other = settings(NETWORK), settings({**NETWORK, "dim": 4})
+    first = Judge(stage, fits, 0).values(model, "ndcg@10")
+    judge = Judge(stage, fits, 0)
+    judge.values(other, "ndcg@10")
+    assert np.array_equal(judge.values(model, "ndcg@10"), first)
+
+    folder = tmp_path / "data"
+    stage.save_training(folder, stage.queries)
+    request = Fit(
+        log=str(store.path),
+        vocabulary=store.counts.items,
+        data=str(folder),
+        out=str(tmp_path / "pretrained"),
+        terms=[term.model_dump(mode="json") for term in model.terms],
+        repeats=True,
+    )
+    (pretrained,) = fit([request])
+    curve = pretrained.curve(model.terms[0])
+    assert curve is not None
+    assert curve.best_epoch < len(curve.loss) < 6  # it did stop, or the test could not tell
+    chosen = Judge(stage, pretrained, 0).values(model, "ndcg@10")
+    assert np.allclose(chosen, first, atol=1e-6)

@@ -236,6 +236,19 @@ def test_a_fresh_run_meets_the_champion_and_is_no_better(closed: Path, quick: No
     assert json.loads(registry.find("2").tags[DECISION_TAG])["against"] == "champion v1"
 
 
+def test_runs_that_are_told_differently_are_kept_apart(closed: Path, quick: None) -> None:
+    first = run("closed.yaml")
+    assert first["verdict"]["promoted"] is True
+    stricter = run("closed.yaml", "registry.gate.margin=0.5")
+    assert stricter["model"]["version"] == 2
+    assert stricter["verdict"]["promoted"] is False
+    again = run("closed.yaml")
+    assert again["model"] == {"name": "closed", "version": 1, "aliases": ["champion"]}  # as they are now
+    assert {**again, "model": None} == {**json.loads(json.dumps(first)), "model": None}
+    assert run("closed.yaml", "registry.gate.margin=0.5")["model"]["version"] == 2
+    assert len(Registry("closed").versions()) == 2
+
+
 def test_a_better_model_replaces_the_champion_and_can_be_taken_back(closed: Path, quick: None) -> None:
     run("closed.yaml", "model.terms=[{kind: trend, forgetting: {family: exponential, half_life: 500}}]")
     registry = Registry("closed")
