@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from evaluators import Audit
+from harness import pipeline, report
 from harness.data import DataSettings, Store, prepare
 from harness.package import Package
-from harness.settings import SplitSettings
+from harness.settings import SplitSettings, load
 from harness.stage import Stage
 from tests.conftest import simulated_log
 from trainers.fits import fit_model
@@ -194,3 +195,31 @@ def finished(
         finally:
             os.chdir(before)
     return Finished(folder, result)
+
+
+def run_main(config: str, *changes: str, fresh: bool = False) -> dict[str, Any]:
+    """`lethe run`, in this process."""
+    return pipeline.run(load(config, list(changes)), Path(config), fresh=fresh)
+
+
+@pytest.fixture
+def closed(work: Path, fading_log: Path) -> Path:
+    """A folder with a configuration that needs no search."""
+    shutil.copy(fading_log, work / "events.csv")
+    (work / "closed.yaml").write_text(CLOSED)
+    return work
+
+
+@pytest.fixture
+def tiny(work: Path, fading_log: Path, ray_session: str) -> Path:
+    """A folder with the main job, nothing done."""
+    shutil.copy(fading_log, work / "events.csv")
+    (work / "tiny.yaml").write_text(TINY)
+    return work
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No drawing: most of a small run's time goes into its figures."""
+    monkeypatch.setattr(report, "figures", lambda story: {})
+    monkeypatch.setattr(report, "write", lambda story, text, path: Path(path).write_text(text))

@@ -1,0 +1,215 @@
+"""Killed, failed, filled up: the main job loses nothing, doubles nothing, and says what happened."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness import report
+from harness.registry import RUN_TAG, Registry, Version
+from tests.conftest import ROOT
+from tests.harness.conftest import Command, Finished, run_main
+
+
+def driver(folder: Path) -> subprocess.Popen[bytes]:
+    code = "from harness.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "run", "tiny.yaml", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def test_killed_in_the_search_it_goes_on_and_ends_the_same(
+    tiny: Path, finished: Finished, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = driver(tiny)
+    try:
+        until = time.monotonic() + 100
+        while len(list(tiny.glob(".lethe/runs/*/trials/*.json"))) < 5:
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < until, "no trial finished"
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    left = {file: file.stat().st_mtime_ns for file in tiny.glob(".lethe/runs/*/trials/*.json")}
+    assert not list(tiny.glob(".lethe/runs/*/told-*/result.json"))
+    capfd.readouterr()
+    result = run_main("tiny.yaml")
+    assert re.search(r"[1-9]\d* found finished", capfd.readouterr().err)
+    assert {file: file.stat().st_mtime_ns for file in left} == left  # not judged anew
+    best, whole = result["search"]["best"], finished.result["search"]["best"]
+    assert (best["trial"], best["params"]) == (whole["trial"], whole["params"])
+    assert best["value"] == pytest.approx(whole["value"], abs=1e-12)
+    (version,) = Registry("tiny").versions()
+    assert version.aliases == ("candidate", "champion")
+    registry = Registry("tiny")
+    experiment = registry.client.get_experiment_by_name("tiny")
+    assert len(registry.client.search_runs([experiment.experiment_id])) == 1
+
+
+SINGULAR = """
+data: {events: twins.csv, repeats: true}
+model:
+  terms:
+    - {kind: own, forgetting: {family: exponential, half_life: 5}}
+    - {kind: linear, l2: 50, weight: 0.3}
+search:
+  trials: 8
+  space:
+    linear: {l2: [1.0e-30, 50], weight: {low: 0.1, high: 1}}
+    own: {forgetting: {family: [exponential], clock: [time], half_life: {time: [1, 50]}}}
+evaluate: {k: [5]}
+registry: {name: twins}
+"""
+"""With two items that the same 64 people took, XᵀX is singular: λ = 10⁻³⁰ cannot be solved, λ = 50 can."""
+
+
+@pytest.fixture
+def twins(work: Path, fading_log: Path, ray_session: str) -> Path:
+    log = pd.read_csv(fading_log)
+    log = log[log.user_id.isin([f"u{user}" for user in range(64)])]
+    first = log.groupby("user_id").timestamp.min() - 86_400
+    both = pd.concat(
+        [
+            pd.DataFrame({"user_id": first.index, "item_id": item, "timestamp": first.values})
+            for item in ("a0", "a1")
+        ]
+    )
+    pd.concat([both, log]).to_csv(work / "twins.csv", index=False)
+    (work / "twins.yaml").write_text(SINGULAR)
+    return work
+
+
+def test_a_trial_that_fails_fails_the_run_after_the_others(twins: Path, lethe: Command) -> None:
+    said = lethe("run", "twins.yaml", "--json")
+    assert (said.code, said.out) == (1, "")
+    failed = set(re.findall(r"^search: (trial-\d+) failed: .*not positive definite", said.err, re.MULTILINE))
+    assert 0 < len(failed) < 8
+    assert re.match(
+        rf"lethe: search: {len(failed)} of 8 trials failed, and `search.max_failed` allows 0: trial-",
+        said.last,
+    )
+    assert "`linear`: the Gram matrix plus l2 is not positive definite" in said.last
+    assert len(list(twins.glob(".lethe/runs/*/trials/*.json"))) == 8 - len(failed)
+    assert Registry("twins").versions() == []
+    # Where failures are allowed the run goes on from there, and tells of them.
+    allowed = lethe("run", "twins.yaml", "--json", "--set", "search.max_failed=8")
+    assert allowed.code == 0
+    assert "found finished" in allowed.err
+    assert allowed.json["search"]["failed"] >= len(failed)
+    assert allowed.json["search"]["best"]["params"]["linear.l2"] == 50
+    page = Path(allowed.json["report"]).read_text()
+    assert "not positive definite" in page
+    assert re.search(rf"\b{allowed.json['search']['failed']}\b[^.<]*failed", page)
+
+
+@pytest.mark.parametrize("step", ["log", "register", "promote", "describe"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_interrupted_while_it_registers_nothing_is_doubled(
+    closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
+) -> None:
+    genuine: Callable[..., Any] = getattr(Registry, step)
+
+    def interrupted(registry: Registry, *arguments: Any) -> Any:
+        if after:
+            genuine(registry, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_main("closed.yaml")
+    result = run_main("closed.yaml")
+    registry = Registry("closed")
+    (version,) = registry.versions()
+    assert version.aliases == ("candidate", "champion")
+    assert result["verdict"]["sentence"] in version.description.splitlines()[0]
+    assert result["verdict"]["promoted"] is True
+    assert result["comparison"]["against"] == "none"
+    assert_one_whole_run(registry, version, result)
+
+
+def assert_one_whole_run(registry: Registry, version: Version, result: dict[str, Any]) -> None:
+    experiment = registry.client.get_experiment_by_name(registry.name)
+    (logged,) = registry.client.search_runs([experiment.experiment_id])
+    assert logged.info.run_id == version.run_id == result["run_id"]
+    assert logged.info.status == "FINISHED"
+    assert logged.data.tags[RUN_TAG] == version.tags[RUN_TAG]
+    assert len(registry.client.get_metric_history(logged.info.run_id, "ndcg_10")) == 1
+    assert Path(result["report"]).exists()
+
+
+def test_interrupted_after_it_replaced_a_champion_it_still_meets_that_one(
+    closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The champion that it finds the second time is itself: what counts is the one that it replaced."""
+    run_main("closed.yaml", "model.terms=[{kind: trend, forgetting: {family: exponential, half_life: 500}}]")
+    registry = Registry("closed")
+    registry.promote(registry.find("1"), {"promoted": True})
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "describe", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_main("closed.yaml")
+    assert registry.find("champion").version == 2
+    result = run_main("closed.yaml")
+    assert result["comparison"]["against"] == "champion v1"
+    assert result["verdict"]["promoted"] is True
+    assert registry.rollback()[1].version == 1
+
+
+def test_a_disk_that_fills_up_at_the_report(
+    closed: Path, lethe: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device", "report.html")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "write", full)
+        said = lethe("run", "closed.yaml", "--json")
+    assert (said.code, said.out) == (1, "")
+    assert said.last == "lethe: [Errno 28] No space left on device: 'report.html'"
+    assert not list(closed.glob(".lethe/runs/*/told-*/report.html"))
+    assert not list(closed.glob(".lethe/runs/*/told-*/result.json"))
+    again = lethe("run", "closed.yaml", "--json")
+    assert again.code == 0
+    registry = Registry("closed")
+    (version,) = registry.versions()
+    assert_one_whole_run(registry, version, again.json)
+
+
+def test_a_disk_that_fills_up_in_the_last_file(
+    closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if str(target).endswith("result.json"):
+            raise OSError(28, "No space left on device")
+        genuine(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            run_main("closed.yaml")
+    result = run_main("closed.yaml")
+    assert result["model"]["version"] == 1
+    assert result["verdict"]["promoted"] is True

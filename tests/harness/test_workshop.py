@@ -1,0 +1,65 @@
+"""The steps of a run, each by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evaluators
+from harness.settings import load
+from harness.workshop import Workshop
+
+
+@pytest.mark.slow
+def test_one_crew_of_workers_fits_what_this_process_fits(closed: Path, ray_session: str) -> None:
+    """Two Ray Train workers sum the same Gram matrix, and so give the same model."""
+    changes = ["model.terms.1={kind: linear, l2: 20}"]
+    alone = Workshop.open(load("closed.yaml", changes))
+    inside = alone.assemble(alone.val, alone.settings.model, alone.pretrain())
+    shutil.rmtree(alone.folder)
+    crew = Workshop.open(load("closed.yaml", [*changes, "train.workers=2"]))
+    assert crew.folder == alone.folder
+    outside = crew.assemble(crew.val, crew.settings.model, crew.pretrain())
+    found, expected = (model.encoders[1].state()["matrix"] for model in (outside, inside))
+    assert np.allclose(np.asarray(found), np.asarray(expected), atol=1e-5)
+
+
+def test_a_fit_that_is_done_is_found(closed: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    workshop = Workshop.open(load("closed.yaml"))
+    first = workshop.pretrain()
+    assert "found in" not in capfd.readouterr().err
+    assert workshop.pretrain().folder == first.folder
+    assert "pretrain: found in" in capfd.readouterr().err
+
+
+def test_fine_tuning_is_kept_only_where_validation_says_so(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its likelihood is better either way; what decides is the metric."""
+    changes = ["finetune.rate=0.01", "finetune.epochs=3", "model.terms.3.weight=1"]
+    workshop = Workshop.open(load("tiny.yaml", changes))
+    model, fits = workshop.settings.model, workshop.pretrain()
+    tuned = workshop.finetune(fits, model)
+    assert tuned is not None
+    assert tuned.kept is True
+    assert tuned.difference.difference > 0
+    assert tuned.epochs["mlp"] >= 1
+    monkeypatch.setattr(
+        evaluators, "paired", lambda *arguments: evaluators.Difference(-0.01, -0.02, 0.0, 0.1)
+    )
+    worse = workshop.finetune(fits, model)
+    assert worse is not None
+    assert worse.epochs == tuned.epochs
+    assert worse.kept is False
+    assert "did not rise" in worse.reason
+    kept, control = workshop.final([model, model.without_forgetting()], fits, [tuned])
+    block = workshop.test.histories(slice(0, 20))
+    (left,) = workshop.final([model], fits, [worse])
+    (untuned,) = workshop.final([model], fits)
+    assert not np.allclose(kept.encoders[3].score(block), untuned.encoders[3].score(block))
+    assert np.array_equal(kept.encoders[0].score(block), untuned.encoders[0].score(block))
+    assert np.array_equal(left.score(block), untuned.score(block))
+    assert control.settings == model.without_forgetting()
