@@ -156,7 +156,7 @@ class Workshop:
             try:
                 with watching(lambda: watch(todo, note)):
                     return fit(requests, resources)
-            except (RuntimeError, ValueError, FloatingPointError) as error:  # what a worker said
+            except RuntimeError as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
 
     def pretrain(self, models: list[ModelSettings] | None = None, *, tune: bool = False) -> Fits:

@@ -28,6 +28,7 @@ from trainers.log import DAY, PackedLog, Queries, TrainingData
 from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
+from trainers.remote import reason
 from trainers.workers import Workers
 
 PROGRESS_FILE = "progress.json"
@@ -132,26 +133,20 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(_reason(failure) for failure in failures))
+        reasons = "; ".join(dict.fromkeys(reason(failure) for failure in failures))
         raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
-        raise RuntimeError(f"the fit failed: {_reason(error)}") from error
+        raise RuntimeError(f"the fit failed: {reason(error)}") from error
     except SystemExit as error:  # Ray's answer to an interrupt: exit code 0, with the work not done
         raise KeyboardInterrupt from error
     finally:
-        signal.signal(
-            signal.SIGINT, interrupt
-        )  # Ray leaves its own there, and with it a controller of 250 MB
+        # Ray leaves its own handler there, and with it a controller of 250 MB.
+        signal.signal(signal.SIGINT, interrupt)
     for request in requests:
         if not Fits(Path(request.out)).whole:
             raise RuntimeError(
                 f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
             )
-
-
-def _reason(failure: BaseException) -> str:
-    lines = str(failure).strip().splitlines()
-    return lines[-1] if lines else type(failure).__name__
 
 
 def _partial(out: str) -> Path:
@@ -164,9 +159,8 @@ def fit_all(config: dict[str, Any]) -> None:
     for request in (Fit(**entry) for entry in config["requests"]):
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
             _fit_terms(request, workers)
-        ray.train.report(
-            {"done": request.out}
-        )  # a barrier: the next request may start from this one's folder
+        # A barrier: the next request may start from this one's folder.
+        ray.train.report({"done": request.out})
 
 
 def _fit_terms(request: Fit, workers: Workers) -> None:

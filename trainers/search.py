@@ -26,6 +26,7 @@ from ray import tune
 from trainers import cluster
 from trainers.model import ModelSettings
 from trainers.proposals import Proposals
+from trainers.remote import reason
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
@@ -263,9 +264,8 @@ def _run(
         over += 1
         progress(over, settings.trials)
 
-    logging.getLogger("ray.tune").setLevel(
-        logging.CRITICAL
-    )  # of a failed trial the caller tells, with its name
+    # Of a failed trial the caller tells, with its name.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune_folder = (folder.parent / "ray-tune").absolute()
     shutil.rmtree(tune_folder, ignore_errors=True)
     at_once = settings.concurrent or cluster.processors()
@@ -309,12 +309,5 @@ def _run(
     errors = {}
     for result in grid:
         if result.error is not None:
-            errors[result.config["number"]] = _reason(result.error)
+            errors[result.config["number"]] = reason(result.error)
     return errors
-
-
-def _reason(error: BaseException) -> str:
-    """The last line of a remote error: the exception that the trial raised (pydantic adds an address to it)."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("For further information visit")]
-    return lines[-1] if lines else type(error).__name__

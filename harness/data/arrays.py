@@ -17,7 +17,8 @@ import pyarrow.dataset as pads
 
 from harness.data.disk import HashedFile
 from harness.data.items import ItemTable, align
-from harness.data.store import ARRAYS, ITEMS, USERS
+from harness.data.store import ITEMS, USERS
+from trainers.log import LAYOUT
 
 MEMORY_LIMIT = "1500MB"
 """What the sort may hold in memory; beyond it goes to the disk, beside the store."""
@@ -98,7 +99,7 @@ def _write_arrays(
     duplicates = 0
     last: tuple[npt.NDArray[Any], ...] | None = None
     with contextlib.ExitStack() as stack:
-        out = {name: stack.enter_context(HashedFile(made / f"{name}.bin")) for name in ARRAYS}
+        out = {name: stack.enter_context(HashedFile(made / f"{name}.bin")) for name in LAYOUT}
         for batch in ordered:
             if batch.num_rows == 0:
                 continue
@@ -115,7 +116,7 @@ def _write_arrays(
             u, i, t, w = (c[~again] for c in columns) if collapse else columns
             per_user += np.bincount(u, minlength=users)
             for name, values in (("items", i), ("times", t), ("weights", w)):
-                out[name].write(np.ascontiguousarray(values, dtype=ARRAYS[name]))
+                out[name].write(np.ascontiguousarray(values, dtype=LAYOUT[name]))
         offsets = np.concatenate(([0], np.cumsum(per_user)))
-        out["offsets"].write(offsets.astype(ARRAYS["offsets"]))
+        out["offsets"].write(offsets.astype(LAYOUT["offsets"]))
     return {file.name: file.entry for file in out.values()}, int(offsets[-1]), duplicates

@@ -16,14 +16,13 @@ import pyarrow as pa
 
 from harness.data.errors import DataError
 from harness.data.items import CATEGORIES, TITLE
+from trainers.log import LAYOUT
 
 FORMAT = 1
 """Version of the layout; a store of another version is packed anew."""
 MANIFEST = "manifest.json"
 REJECTED = "rejected.csv"
 USERS, ITEMS = "users.arrow", "items.arrow"
-ARRAYS: dict[str, str] = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4"}
-"""Array → type on disk. Each is a file `<name>.bin` without a header."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def open_store(path: Path | str, *, verify: bool = False) -> Store:
     shapes = {"offsets": counts.users + 1}
     arrays: dict[str, Any] = {
         name: np.memmap(path / f"{name}.bin", dtype=type_, mode="r", shape=(shapes.get(name, counts.events),))
-        for name, type_ in ARRAYS.items()
+        for name, type_ in LAYOUT.items()
     }
     if arrays["offsets"][0] != 0 or arrays["offsets"][-1] != counts.events:
         raise _damaged(path, "offsets.bin", "does not span the events")
@@ -145,7 +144,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_bytes())
         version = manifest["format"]
-        names = {f"{name}.bin" for name in ARRAYS} | {USERS, ITEMS, REJECTED}
+        names = {f"{name}.bin" for name in LAYOUT} | {USERS, ITEMS, REJECTED}
         whole = names == set(manifest["files"]) and {"fingerprint", "counts"} <= set(manifest)
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, MANIFEST, "cannot be read") from error

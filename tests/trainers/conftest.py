@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.trainers import helpers
+from trainers.histories import Histories
+from trainers.log import TrainingData
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -14,3 +18,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return helpers.training(helpers.crowded(3, users=16), 15, validate=True)
+
+
+@pytest.fixture(scope="module")
+def histories(data: TrainingData) -> Histories:
+    assert data.validation is not None
+    return helpers.histories_of(data, data.validation)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers import helpers
 from trainers.curve import Curve
 from trainers.encoders import ENCODERS, ClosedForm, Linear, TermSettings
 from trainers.fits import Fits, fit_model, fit_term
@@ -38,17 +37,6 @@ def term(values: dict[str, Any], **changes: Any) -> TermSettings:
 
 
 MODEL = settings(*TERMS)
-
-
-@pytest.fixture(scope="module")
-def data() -> TrainingData:
-    return helpers.training(helpers.crowded(3, users=16), 15, validate=True)
-
-
-@pytest.fixture(scope="module")
-def histories(data: TrainingData) -> Histories:
-    assert data.validation is not None
-    return helpers.histories_of(data, data.validation)
 
 
 @pytest.fixture

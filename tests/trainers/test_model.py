@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.trainers import helpers
 from trainers.encoders.own import Own, OwnSettings
 from trainers.encoders.trend import Trend, TrendSettings
 from trainers.fits import fit_model
@@ -35,17 +34,6 @@ ALL: list[dict[str, Any]] = [
 
 def settings(*terms: dict[str, Any]) -> ModelSettings:
     return ModelSettings.model_validate({"terms": terms})
-
-
-@pytest.fixture(scope="module")
-def data() -> TrainingData:
-    return helpers.training(helpers.crowded(3, users=16), 15, validate=True)
-
-
-@pytest.fixture(scope="module")
-def histories(data: TrainingData) -> Histories:
-    assert data.validation is not None
-    return helpers.histories_of(data, data.validation)
 
 
 @pytest.fixture(scope="module")

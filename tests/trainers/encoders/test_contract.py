@@ -70,17 +70,6 @@ every_closed_form = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module")
-def data() -> TrainingData:
-    return helpers.training(helpers.crowded(3, users=16), 15, validate=True)
-
-
-@pytest.fixture(scope="module")
-def histories(data: TrainingData) -> Histories:
-    assert data.validation is not None
-    return helpers.histories_of(data, data.validation)
-
-
 def fitted(settings: TermSettings, data: TrainingData) -> Encoder:
     torch.manual_seed(0)
     return fit_term(settings, data, repeats=True)
