@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,11 @@ class Histories:
         weights: float32 [E] the log's weights.
         rows: int64 [E] the packed rows, to name an event again.
         items: the size I of the catalogue.
+        users: int64 [Q] the packed log's user of each query; -1, also where left out, for one that is not known.
+        types: int16 [E] event types; 0 where left out, -1 for one that is not known.
+        categories: int32 [E] the category of each event's item, -1 for none.
+        times: float64 [E] unix seconds of the events: `days` before the moment where left out.
+        at: float64 [Q] unix seconds of the moments; 0 where left out.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -36,6 +43,24 @@ class Histories:
     weights: npt.NDArray[np.float32]
     rows: npt.NDArray[np.int64]
     items: int
+    users: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    types: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    categories: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    times: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    at: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        queries, events = len(self), len(self.columns)
+        left_out: dict[str, Callable[[], npt.NDArray[Any]]] = {
+            "users": lambda: np.full(queries, -1, np.int64),
+            "types": lambda: np.zeros(events, np.int16),
+            "categories": lambda: np.full(events, -1, np.int32),
+            "at": lambda: np.zeros(queries),
+            "times": lambda: self.at[self.query] - self.days * DAY,
+        }
+        for name, values in left_out.items():
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, values())
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -49,17 +74,23 @@ class Histories:
         columns = column[log.items[rows]]
         known = columns >= 0
         rows, query, columns = rows[known], query[known], columns[known]
+        times = log.times[rows]
         latest = (
             log.moments[np.maximum(queries.end - 1, 0)] if len(rows) else np.zeros(len(queries), np.int32)
         )
         return cls(
             np.concatenate(([0], np.cumsum(np.bincount(query, minlength=len(queries))))),
             columns,
-            (queries.time[query] - log.times[rows]) / DAY,
+            (queries.time[query] - times) / DAY,
             (latest[query] - log.moments[rows]).astype(np.float64),
             log.weights[rows],
             rows,
             items,
+            log.users_of(queries.begin),
+            log.types[rows],
+            np.full(len(rows), -1, np.int32) if log.category is None else log.category[log.items[rows]],
+            times,
+            queries.time,
         )
 
     def take(self, index: slice) -> Histories:
@@ -74,7 +105,29 @@ class Histories:
             self.weights[events],
             self.rows[events],
             self.items,
+            self.users[start:stop],
+            self.types[events],
+            self.categories[events],
+            self.times[events],
+            self.at[start:stop],
         )
+
+    def groups(self, scope: str) -> npt.NDArray[np.integer]:
+        """[E] the number that decides each event's curve, -1 where it has none of its own.
+
+        Args:
+            scope: `event_type`, `category` (of the event's item) or `user` (of the event's query).
+
+        Raises:
+            ValueError: the scope is another.
+        """
+        if scope == "event_type":
+            return self.types
+        if scope == "category":
+            return self.categories
+        if scope == "user":
+            return self.users[self.query]
+        raise ValueError(f"`scope` must be one of `event_type`, `category` and `user`, but got {scope!r}.")
 
     @cached_property
     def query(self) -> npt.NDArray[np.int64]:

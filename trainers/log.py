@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ FloatArray = npt.NDArray[np.float64]
 
 DAY = 86_400.0
 
-LAYOUT = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4"}
+LAYOUT = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4", "types": "<i2"}
 """Array → type on disk of a packed log's folder; each is a file `<name>.bin` without a header."""
+CATEGORY = ("category.bin", "<i4")
+"""File and type on disk of the items' categories, beside the arrays of `LAYOUT`; it has no header either."""
 
 
 def moment_numbers(
@@ -53,6 +55,8 @@ class PackedLog:
         times: float64 [N], unix seconds; never narrowed before two are subtracted (float32 is off by a minute).
         weights: float32 [N], ≥ 0.
         vocabulary: how many items the vocabulary has.
+        types: int16 [N], numbers of the event types, -1 for one that is not known; all 0 where left out.
+        category: int32 [vocabulary], each item's category, -1 for none; or None: no item has one.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -60,6 +64,17 @@ class PackedLog:
     times: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float32]
     vocabulary: int
+    types: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    category: npt.NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.types) != len(self.items):
+            if len(self.types):
+                raise ValueError(
+                    f"`types` must be as many as `items`, but got ({len(self.types)}, {len(self.items)}); "
+                    "leave it out where all events are alike."
+                )
+            object.__setattr__(self, "types", np.zeros(len(self.items), np.int16))
 
     @property
     def users(self) -> int:
@@ -72,11 +87,22 @@ class PackedLog:
 
     @classmethod
     def open(cls, folder: Path | str, vocabulary: int) -> PackedLog:
-        """Memory-map the arrays of a folder in `LAYOUT`."""
-        arrays = {
+        """Memory-map the arrays of a folder in `LAYOUT`, and the categories of its `vocabulary` items."""
+        arrays: dict[str, Any] = {
             name: np.memmap(Path(folder) / f"{name}.bin", kind, mode="r") for name, kind in LAYOUT.items()
         }
-        return cls(**arrays, vocabulary=vocabulary)
+        return cls(**arrays, vocabulary=vocabulary, category=open_category(folder, vocabulary))
+
+    def users_of(self, begin: npt.NDArray[np.integer]) -> IntArray:
+        """[Q] the users whose rows hold `begin`, -1 for one past the last row. A user without events holds none."""
+        users: IntArray = np.searchsorted(self.offsets, begin, side="right") - 1
+        return np.where(users < self.users, users, -1)
+
+
+def open_category(folder: Path | str, vocabulary: int) -> npt.NDArray[np.int32]:
+    """Memory-map the categories [vocabulary] of a packed log's folder."""
+    name, kind = CATEGORY
+    return np.memmap(Path(folder) / name, kind, mode="r", shape=(vocabulary,))
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@
 
 from harness.data.errors import DataError
 from harness.data.pack import prepare
-from harness.data.settings import ColumnSettings, DataSettings
+from harness.data.settings import EVENT, ColumnSettings, DataSettings
 from harness.data.store import Counts, Store, open_store
 from harness.data.summary import summarise
 
 __all__ = [
+    "EVENT",
     "ColumnSettings",
     "Counts",
     "DataError",

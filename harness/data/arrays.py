@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from harness.data.disk import HashedFile
-from harness.data.items import ItemTable, align
-from harness.data.store import ITEMS, USERS
-from trainers.log import LAYOUT
+from harness.data.errors import DataError
+from harness.data.items import ItemTable, align, main_categories
+from harness.data.store import CATEGORY_NAMES, ITEMS, TYPE_NAMES, USERS
+from trainers.log import CATEGORY, LAYOUT
 
 MEMORY_LIMIT = "1500MB"
 """What the sort may hold in memory; beyond it goes to the disk, beside the store."""
 _SORTED_ROWS = 1 << 18
+_MOST_TYPES = int(np.iinfo(LAYOUT["types"]).max) + 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Packed:
 
 
 def pack(log: Path, made: Path, items: ItemTable | None, collapse: bool) -> Packed:
-    """Number users and items, sort the events and write every array."""
+    """Number users, items and event types, sort the events and write every array."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(log.with_name("sort")),
@@ -47,15 +49,30 @@ def pack(log: Path, made: Path, items: ItemTable | None, collapse: bool) -> Pack
         # item.
         _number(db, "user", "min(time)")
         _number(db, "item", "0")
-        users = db.sql("SELECT id FROM users ORDER BY number").to_arrow_table().column("id").combine_chunks()
-        ids = db.sql("SELECT id FROM items ORDER BY number").to_arrow_table().column("id").combine_chunks()
+        _number(db, "type", "0")
+        users, ids, types = (_ids(db, table) for table in ("users", "items", "types"))
+        if len(types) > _MOST_TYPES:
+            raise DataError(
+                f"A log must have at most {_MOST_TYPES:,} event types, but this one has {len(types):,}. Set "
+                "`data.columns.event_type` to a column of fewer values, or leave it out."
+            )
+        catalogue = align(ids, items.table if items else None)
+        categories, category = main_categories(catalogue)
         entries = {
             USERS: _write_table(made / USERS, pa.table({"id": users})),
-            ITEMS: _write_table(made / ITEMS, align(ids, items.table if items else None)),
+            ITEMS: _write_table(made / ITEMS, catalogue),
+            TYPE_NAMES: _write_table(made / TYPE_NAMES, pa.table({"id": types})),
+            CATEGORY_NAMES: _write_table(
+                made / CATEGORY_NAMES, pa.table({"id": pa.array(categories, pa.string())})
+            ),
         }
+        with HashedFile(made / CATEGORY[0]) as file:
+            file.write(category.astype(CATEGORY[1]))
+        entries[file.name] = file.entry
         ordered = db.sql(
-            "SELECT u.number AS u, i.number AS i, time AS t, weight AS w "
-            "FROM log JOIN users u ON log.user = u.id JOIN items i ON log.item = i.id ORDER BY u, t, i, w"
+            "SELECT u.number AS u, i.number AS i, time AS t, weight AS w, k.number AS k "
+            "FROM log JOIN users u ON log.user = u.id JOIN items i ON log.item = i.id "
+            "JOIN types k ON log.type = k.id ORDER BY u, t, i, w, k"
         ).to_arrow_reader(_SORTED_ROWS)
         arrays, events, duplicates = _write_arrays(made, ordered, len(users), collapse)
     collapsed = duplicates if collapse else 0
@@ -81,6 +98,10 @@ def _number(db: duckdb.DuckDBPyConnection, column: str, first: str) -> None:
     db.execute("DROP TABLE seen")
 
 
+def _ids(db: duckdb.DuckDBPyConnection, table: str) -> pa.Array:
+    return db.sql(f"SELECT id FROM {table} ORDER BY number").to_arrow_table().column("id").combine_chunks()
+
+
 def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:
     with HashedFile(path) as file:
         with pa.ipc.new_file(file, table.schema) as writer:
@@ -92,7 +113,7 @@ def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:
 def _write_arrays(
     made: Path, ordered: pa.RecordBatchReader, users: int, collapse: bool
 ) -> tuple[dict[str, Any], int, int]:
-    """Write sorted rows (u, i, t, w) as arrays. Returns their entries, the events written and the duplicates
+    """Write sorted rows (u, i, t, w, k) as arrays. Returns their entries, the events written and the duplicates
     seen.
     """
     per_user = np.zeros(users, np.int64)
@@ -103,7 +124,7 @@ def _write_arrays(
         for batch in ordered:
             if batch.num_rows == 0:
                 continue
-            columns = [batch.column(c).to_numpy(zero_copy_only=False) for c in "uitw"]
+            columns = [batch.column(c).to_numpy(zero_copy_only=False) for c in "uitwk"]
             # A duplicate equals the row before it, also across batches.
             before = [
                 np.concatenate((c[:1] if last is None else e, c[:-1]))
@@ -113,9 +134,9 @@ def _write_arrays(
             again[0] &= last is not None
             duplicates += int(again.sum())
             last = tuple(c[-1:] for c in columns)
-            u, i, t, w = (c[~again] for c in columns) if collapse else columns
+            u, i, t, w, k = (c[~again] for c in columns) if collapse else columns
             per_user += np.bincount(u, minlength=users)
-            for name, values in (("items", i), ("times", t), ("weights", w)):
+            for name, values in (("items", i), ("times", t), ("weights", w), ("types", k)):
                 out[name].write(np.ascontiguousarray(values, dtype=LAYOUT[name]))
         offsets = np.concatenate(([0], np.cumsum(per_user)))
         out["offsets"].write(offsets.astype(LAYOUT["offsets"]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -85,3 +87,13 @@ def align(vocabulary: pa.Array, items: pa.Table | None) -> pa.Table:
             split = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
             columns[CATEGORIES] = pa.array(split, pa.list_(pa.string()))
     return pa.table(columns)
+
+
+def main_categories(items: pa.Table) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The first categories of aligned items: their names, ascending, and each item's number [I], -1 for none."""
+    if CATEGORIES not in items.column_names:
+        return [], np.full(len(items), -1, np.int32)
+    first = [listed[0] if listed else None for listed in items.column(CATEGORIES).to_pylist()]
+    names = sorted({name for name in first if name is not None})
+    number = {name: n for n, name in enumerate(names)}
+    return names, np.array([-1 if name is None else number[name] for name in first], np.int32)

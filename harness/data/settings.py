@@ -13,6 +13,9 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 PER_SECOND: dict[TimeUnit, float] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 """How many of a unit make one second."""
 
+EVENT = "event"
+"""The one event type of a log without a column for them."""
+
 _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -22,7 +25,10 @@ def is_uri(location: str) -> bool:
 
 
 class ColumnSettings(BaseModel):
-    """Which column of the event log holds what. Without `weight` every event weighs 1."""
+    """Which column of the event log holds what.
+
+    Without `weight` every event weighs 1; without `event_type` all are of one type, called `event`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +36,7 @@ class ColumnSettings(BaseModel):
     item: str = Field("item_id", min_length=1)
     time: str = Field("timestamp", min_length=1)
     weight: str | None = Field(None, min_length=1)
+    event_type: str | None = Field(None, min_length=1)
 
 
 class DataSettings(BaseModel):
@@ -45,7 +52,10 @@ class DataSettings(BaseModel):
     events: str | list[str]
     """CSV, CSV.gz or Parquet, one file or many."""
     items: str | None = None
-    """Optional table of items with `title` and `categories` (`|` between them)."""
+    """Optional table of items with `title` and `categories` (`|` between them, the main one first).
+
+    Where curves differ by category, one with few events is shrunk to the common curve: many small ones do no harm.
+    """
     columns: ColumnSettings = ColumnSettings()
     repeats: bool = False
     """Whether an item may be wanted again (groceries, places, music) or is done with once seen (films)."""
@@ -56,7 +66,7 @@ class DataSettings(BaseModel):
     max_rejected: float = Field(0.01, ge=0, le=1)
     """Largest share of rows that may be set aside before `prepare` stops."""
     collapse_duplicates: bool = False
-    """Keep one of several events that agree in user, item, time and weight."""
+    """Keep one of several events that agree in user, item, time, weight and event type."""
     store: str = Field(".lethe/store", min_length=1)
     """Local directory of the packed stores, relative to the working directory."""
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from harness.data.errors import DataError
 from harness.data.items import CATEGORIES, TITLE
-from trainers.log import LAYOUT
+from trainers.log import CATEGORY, LAYOUT, PackedLog, open_category
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; a store of another version is packed anew."""
 MANIFEST = "manifest.json"
 REJECTED = "rejected.csv"
 USERS, ITEMS = "users.arrow", "items.arrow"
+TYPE_NAMES, CATEGORY_NAMES = "types.arrow", "categories.arrow"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Counts:
     rejected: int
     """Rows of the event files that were set aside."""
     duplicates: int
-    """Events that agree with another in user, item, time and weight (the first of each group not counted)."""
+    """Events that agree with another in user, item, time, weight and type (the first of each group not counted)."""
     collapsed: int
     """Duplicates that were dropped: all or none."""
     by_reason: dict[str, int] = field(default_factory=dict)
@@ -50,10 +51,10 @@ class Counts:
 class Store:
     """A packed event log. U users, I items, N events; users and items are numbers 0…U−1 and 0…I−1.
 
-    The events of user u are rows `offsets[u]:offsets[u + 1]` of `items`, `times` and `weights`, sorted by
-    time, then by item, then by weight. Users are numbered in order of appearance in the log sorted by (time,
-    user id, item id), items in ascending order of id; ids compare as numbers where all are integers, else as
-    text by code point.
+    The events of user u are rows `offsets[u]:offsets[u + 1]` of `items`, `times`, `weights` and `types`, sorted
+    by time, then by item, then by weight, then by type. Users are numbered in order of appearance in the log
+    sorted by (time, user id, item id), items in ascending order of id, event types in ascending order of name;
+    ids and names compare as numbers where all are integers, else as text by code point.
 
     A store is opened again, not copied, when it is sent to another process.
     """
@@ -69,6 +70,10 @@ class Store:
     """[N] unix seconds, UTC"""
     weights: npt.NDArray[np.float32] = field(repr=False)
     """[N] at least 0; 1 where the log has no weights"""
+    types: npt.NDArray[np.int16] = field(repr=False)
+    """[N] numbers of the event types; 0 where the log has none"""
+    category: npt.NDArray[np.int32] = field(repr=False)
+    """[I] each item's main category, which is its first one; -1 for none"""
     reused: bool = False
     """Whether `prepare` found it instead of packing it."""
 
@@ -97,6 +102,23 @@ class Store:
         table = self._item_table
         return table.column(CATEGORIES).to_pylist() if CATEGORIES in table.column_names else None
 
+    @cached_property
+    def event_types(self) -> npt.NDArray[np.object_]:
+        """[T] names of the event types, in order of number; `event` alone where the log has no column for them."""
+        return _objects(_table(self.path / TYPE_NAMES).column("id"))
+
+    @cached_property
+    def category_names(self) -> npt.NDArray[np.object_]:
+        """[C] names of the main categories, ascending."""
+        return _objects(_table(self.path / CATEGORY_NAMES).column("id"))
+
+    @cached_property
+    def log(self) -> PackedLog:
+        """The events as fits and encoders read them."""
+        return PackedLog(
+            self.offsets, self.items, self.times, self.weights, self.counts.items, self.types, self.category
+        )
+
     @property
     def rejected_file(self) -> Path:
         """CSV of the rows set aside: `file, row, rule, reason, text`."""
@@ -124,6 +146,7 @@ def open_store(path: Path | str, *, verify: bool = False) -> Store:
         name: np.memmap(path / f"{name}.bin", dtype=type_, mode="r", shape=(shapes.get(name, counts.events),))
         for name, type_ in LAYOUT.items()
     }
+    arrays["category"] = open_category(path, counts.items)
     if arrays["offsets"][0] != 0 or arrays["offsets"][-1] != counts.events:
         raise _damaged(path, "offsets.bin", "does not span the events")
     return Store(path=path, fingerprint=manifest["fingerprint"], counts=counts, **arrays)
@@ -144,7 +167,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_bytes())
         version = manifest["format"]
-        names = {f"{name}.bin" for name in LAYOUT} | {USERS, ITEMS, REJECTED}
+        names = {f"{name}.bin" for name in LAYOUT}
+        names |= {CATEGORY[0], USERS, ITEMS, TYPE_NAMES, CATEGORY_NAMES, REJECTED}
         whole = names == set(manifest["files"]) and {"fingerprint", "counts"} <= set(manifest)
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, MANIFEST, "cannot be read") from error

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.data.read import RawBatch, is_text
-from harness.data.settings import PER_SECOND, DataSettings, TimeUnit
+from harness.data.settings import EVENT, PER_SECOND, DataSettings, TimeUnit
 
 EARLIEST = 0.0
 """1970-01-01 UTC, in seconds. Nobody's clicks are older; a negative time is a default or an overflow."""
@@ -25,7 +25,7 @@ REASONS: dict[str, str] = {
     "encoding": "text that is not UTF-8",
     "missing_user": "no user id",
     "missing_item": "no item id",
-    "line_break": "a line break in an id: an unclosed quote before it",
+    "line_break": "a line break in an id or an event type: an unclosed quote before it",
     "missing_time": "no timestamp",
     "unparsable_time": "the timestamp is neither a number nor ISO 8601",
     "non_finite_time": "the timestamp is not finite",
@@ -36,11 +36,18 @@ REASONS: dict[str, str] = {
     "unparsable_weight": "the weight is not a number",
     "non_finite_weight": "the weight is not finite",
     "negative_weight": "the weight is negative",
+    "missing_event_type": "no event type",
 }
 """Code → text. A row is set aside for the first rule it breaks, in this order."""
 
 GOOD = pa.schema(
-    [("user", pa.string()), ("item", pa.string()), ("time", pa.float64()), ("weight", pa.float32())]
+    [
+        ("user", pa.string()),
+        ("item", pa.string()),
+        ("time", pa.float64()),
+        ("weight", pa.float32()),
+        ("type", pa.string()),
+    ]
 )
 REJECTS = pa.schema(
     [
@@ -103,13 +110,20 @@ def validate(batch: RawBatch, settings: DataSettings) -> Validated:
         broken["unparsable_weight"] = weight.unparsable
         broken["non_finite_weight"] = ~np.isfinite(weights)
         broken["negative_weight"] = weights < 0
+    types = pa.repeat(EVENT, n)
+    if "event_type" in batch.columns:
+        types, encoding = as_text(batch.columns["event_type"])
+        broken["encoding"] |= encoding
+        broken["line_break"] |= _has_line_break(types)
+        types = pc.utf8_trim_whitespace(types)
+        broken["missing_event_type"] = is_blank(types)
 
     codes = list(REASONS)
     reason = np.zeros(n, np.int8)  # 0 is a good row; `fields` never gets here
     for code, mask in broken.items():
         reason[(reason == 0) & mask] = codes.index(code)
     keep = pa.array(reason == 0)
-    columns = [user, item, pa.array(time.values), pa.array(weights)]
+    columns = [user, item, pa.array(time.values), pa.array(weights), types]
     return Validated(
         good=pa.table(columns, schema=GOOD).filter(keep),
         rejects=_rejects(batch, reason),

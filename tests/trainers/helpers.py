@@ -11,14 +11,20 @@ import numpy.typing as npt
 
 from trainers.forgetting import Forgetting
 from trainers.histories import Histories
-from trainers.log import DAY, LAYOUT, PackedLog, Queries, TrainingData
+from trainers.log import CATEGORY, DAY, LAYOUT, PackedLog, Queries, TrainingData
 
 Event = tuple[float, int] | tuple[float, int, float]
 """Day, item, and the weight where it is not 1."""
 
 
-def packed(users: Sequence[Sequence[Event]], vocabulary: int | None = None) -> PackedLog:
-    """A log from each user's events, oldest first."""
+def packed(
+    users: Sequence[Sequence[Event]],
+    vocabulary: int | None = None,
+    *,
+    types: Sequence[int] = (),
+    category: Sequence[int] | None = None,
+) -> PackedLog:
+    """A log from each user's events, oldest first; a type for each event, a category for each item."""
     events = [event for user in users for event in user]
     items = np.array([event[1] for event in events], np.int32)
     return PackedLog(
@@ -27,6 +33,8 @@ def packed(users: Sequence[Sequence[Event]], vocabulary: int | None = None) -> P
         np.array([event[0] * DAY for event in events], np.float64),
         np.array([event[2] if len(event) > 2 else 1.0 for event in events], np.float32),
         vocabulary if vocabulary is not None else int(items.max()) + 1,
+        np.array(types, np.int16),
+        None if category is None else np.array(category, np.int32),
     )
 
 
@@ -119,6 +127,8 @@ def write_log(log: PackedLog, folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, kind in LAYOUT.items():
         getattr(log, name).astype(kind).tofile(folder / f"{name}.bin")
+    category = np.full(log.vocabulary, -1) if log.category is None else log.category
+    category.astype(CATEGORY[1]).tofile(folder / CATEGORY[0])
 
 
 def same_queries(one: Queries, other: Queries) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,9 @@ LOG = helpers.packed(
     [
         [(0, 0), (2, 1, 3.0), (2, 0, 2.0), (5, 3), (9, 1)],
         [(1, 2, 4.0), (1, 2, 5.0), (4, 1)],
-    ]
+    ],
+    types=[0, 1, 2, 0, 1, 2, 0, 1],
+    category=[5, -1, 3, 4],
 )
 COLUMN = np.array([0, 1, 2, -1], np.int32)  # item 3 is not in the catalogue
 QUERIES = helpers.queries_of(
@@ -45,6 +49,44 @@ def test_ages_by_hand(histories: Histories) -> None:
     assert histories.weights.tolist() == [1, 3, 2, 1, 3, 2, 4, 5, 1]
     assert histories.rows.tolist() == [0, 1, 2, 0, 1, 2, 5, 6, 7]
     assert histories.query.tolist() == [0, 0, 0, 1, 1, 1, 3, 3, 3]
+
+
+def test_groups_by_hand(histories: Histories) -> None:
+    assert histories.users.tolist() == [0, 0, 1, 1]
+    assert histories.groups("event_type").tolist() == [0, 1, 2, 0, 1, 2, 2, 0, 1]
+    assert histories.groups("category").tolist() == [5, -1, 5, 5, -1, 5, 3, 3, -1]
+    assert histories.groups("user").tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1]
+    assert (histories.at / DAY).tolist() == [9, 5.5, 1, 4.25]
+    assert (histories.times / DAY).tolist() == [0, 2, 2, 0, 2, 2, 1, 1, 4]
+    assert [a.dtype for a in (histories.users, histories.types, histories.categories)] == [
+        np.int64,
+        np.int16,
+        np.int32,
+    ]
+    with pytest.raises(ValueError, match="`scope` must be one of .* but got 'item'"):
+        histories.groups("item")
+
+
+def test_what_is_left_out_is_of_nobody(histories: Histories) -> None:
+    bare = Histories(
+        histories.offsets,
+        histories.columns,
+        histories.days,
+        histories.moments,
+        histories.weights,
+        histories.rows,
+        3,
+    )
+    assert (bare.users.tolist(), bare.at.tolist()) == ([-1] * 4, [0.0] * 4)
+    assert bare.groups("event_type").tolist() == [0] * 9
+    assert bare.groups("category").tolist() == bare.groups("user").tolist() == [-1] * 9
+    assert np.allclose(bare.times, -histories.days * DAY)
+    assert np.allclose(replace(bare, at=histories.at, times=bare.times[:0]).times, histories.times)
+
+
+def test_a_log_without_categories_has_none() -> None:
+    alike = Histories.of(replace(LOG, category=None), QUERIES, COLUMN, 3)
+    assert alike.groups("category").tolist() == [-1] * 9
 
 
 def test_seconds_are_not_lost_to_rounding() -> None:
@@ -78,7 +120,7 @@ def test_another_curve_on_the_same_histories(histories: Histories) -> None:
 
 
 def equal(one: Histories, other: Histories) -> bool:
-    names = ("offsets", "columns", "days", "moments", "weights", "rows")
+    names = [field.name for field in fields(Histories)]
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ LOG = helpers.packed(
     ],
     vocabulary=7,
 )
+TYPES = np.array([0, 1, 1, 2, 0, 0, 1, 2, 2], np.int16)
 
 
 @pytest.fixture
@@ -124,14 +126,37 @@ def test_shards_balance_events_not_users() -> None:
 
 
 def test_a_packed_log_opens_as_it_was_written(tmp_path: Path) -> None:
-    helpers.write_log(LOG, tmp_path / "log")
+    written = replace(LOG, types=TYPES, category=np.array([0, 1, -1, 0, 2, 1, 0], np.int32))
+    helpers.write_log(written, tmp_path / "log")
     log = PackedLog.open(tmp_path / "log", 7)
-    for name in ("offsets", "items", "times", "weights", "moments"):
-        assert np.array_equal(getattr(log, name), getattr(LOG, name)), name
-        assert getattr(log, name).dtype == getattr(LOG, name).dtype
+    for name in ("offsets", "items", "times", "weights", "moments", "types", "category"):
+        assert np.array_equal(getattr(log, name), getattr(written, name)), name
+        assert getattr(log, name).dtype == getattr(written, name).dtype
     assert log.vocabulary == 7
     with pytest.raises(ValueError, match="read-only"):
         log.times[0] = 0
+
+
+def test_a_packed_log_without_its_categories_does_not_open(tmp_path: Path) -> None:
+    helpers.write_log(LOG, tmp_path / "log")
+    with pytest.raises(ValueError, match="mmap length is greater"):
+        PackedLog.open(tmp_path / "log", 8)  # of a smaller vocabulary
+    (tmp_path / "log" / "category.bin").unlink()
+    with pytest.raises(FileNotFoundError):
+        PackedLog.open(tmp_path / "log", 7)
+
+
+def test_without_types_all_events_are_alike() -> None:
+    assert (LOG.types.tolist(), LOG.types.dtype, LOG.category) == ([0] * 9, np.int16, None)
+    assert replace(LOG, types=TYPES).types is TYPES
+    with pytest.raises(ValueError, match=r"as many as `items`, but got \(2, 9\)"):
+        replace(LOG, types=TYPES[:2])
+
+
+def test_whose_rows_they_are() -> None:
+    """User 1 has no events, so the row where they would begin is user 2's."""
+    assert LOG.users_of(np.array([0, 4, 5, 6, 7, 8, 9])).tolist() == [0, 0, 2, 2, 3, 3, -1]
+    assert LOG.users_of(np.zeros(0, np.int64)).dtype == np.int64
 
 
 @pytest.mark.parametrize("validate", [False, True])

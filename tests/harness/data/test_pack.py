@@ -75,8 +75,10 @@ def test_a_small_log_by_hand(log: Write, settings: Make) -> None:
     assert store.items.tolist() == [0, 0, 1, 2, 2, 2, 2]
     assert (store.times - 1e9).tolist() == [50, 100, 100, 200, 100, 300, 300]
     assert store.weights.tolist() == [1, 1.5, 2, 4, 1, 1, 1]
-    types = [a.dtype.name for a in (store.offsets, store.items, store.times, store.weights)]
-    assert types == ["int64", "int32", "float64", "float32"]
+    arrays = (store.offsets, store.items, store.times, store.weights, store.types, store.category)
+    assert [a.dtype.name for a in arrays] == ["int64", "int32", "float64", "float32", "int16", "int32"]
+    assert (store.types.tolist(), store.event_types.tolist()) == ([0] * 7, ["event"])
+    assert (store.category.tolist(), store.category_names.tolist()) == ([-1] * 3, [])
     assert store.titles is None
     assert store.categories is None
 
@@ -122,6 +124,55 @@ def test_duplicates_are_collapsed_only_if_told(log: Write, settings: Make) -> No
     assert collapsed.weights.tolist() == [1, 1.5, 2, 4, 1, 1, 2]
 
 
+TYPED = "user_id,item_id,timestamp,what"
+
+
+def test_event_types_by_hand(log: Write, settings: Make) -> None:
+    """Numbered by name; within a user, a time and an item, events are in order of their type."""
+    rows = ["a,1,1000000000,view", "a,1,1000000000,buy", "a,2,1000000001, view ", "b,1,1000000000,Buy"]
+    store = prepare(settings(log(rows, header=TYPED), columns={"event_type": "what"}))
+    assert store.event_types.tolist() == ["Buy", "buy", "view"]
+    assert store.items.tolist() == [0, 0, 1, 0]
+    assert store.types.tolist() == [1, 2, 2, 0]
+    assert store.types.dtype == store.log.types.dtype == np.int16
+    assert store.log.types.tolist() == store.types.tolist()
+
+
+def test_the_event_type_is_part_of_what_makes_a_duplicate(log: Write, settings: Make) -> None:
+    rows = [f"a,1,1000000000,{what}" for what in ("view", "buy", "view", "view")]
+    path = log(rows, header=TYPED)
+    typed = prepare(settings(path, columns={"event_type": "what"}, collapse_duplicates=True))
+    assert (typed.counts.duplicates, typed.types.tolist()) == (2, [0, 1])
+    alike = prepare(settings(path, columns={}, collapse_duplicates=True))
+    assert (alike.counts.duplicates, alike.types.tolist()) == (3, [0])
+    assert typed.path != alike.path
+
+
+def test_event_types_that_are_integers_compare_as_numbers(log: Write, settings: Make, tmp_path: Path) -> None:
+    table = pd.DataFrame({"user_id": "a", "item_id": [1, 2, 3], "timestamp": 10**9, "kind": [10, 2, 10]})
+    table.to_parquet(tmp_path / "e.parquet")
+    store = prepare(settings(str(tmp_path / "e.parquet"), columns={"event_type": "kind"}))
+    assert (store.event_types.tolist(), store.types.tolist()) == (["2", "10"], [1, 0, 1])
+
+
+def test_too_many_event_types_are_refused(
+    log: Write, settings: Make, tmp_path: Path, monkeypatch: Any
+) -> None:
+    rows = [f"a,1,100000000{n},t{n}" for n in range(3)]
+    made = settings(log(rows, header=TYPED), columns={"event_type": "what"})
+    monkeypatch.setattr(arrays, "_MOST_TYPES", 2)
+    with pytest.raises(DataError, match=r"at most 2 event types, but this one has 3.*columns.event_type"):
+        prepare(made)
+    assert left_behind(tmp_path / "store") == []
+    monkeypatch.setattr(arrays, "_MOST_TYPES", 3)
+    assert prepare(made).types.tolist() == [0, 1, 2]
+
+
+def test_a_missing_column_of_event_types_is_named(log: Write, settings: Make) -> None:
+    with pytest.raises(DataError, match=r"no `waht`; the nearest is `what` .*data.columns.event_type"):
+        prepare(settings(log(["a,1,1,x"], header=TYPED), columns={"event_type": "waht"}))
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_duplicates_across_batches(step: int, log: Write, settings: Make, monkeypatch: Any) -> None:
     original = arrays._write_arrays
@@ -150,10 +201,12 @@ def test_items_are_aligned_with_the_vocabulary(log: Write, settings: Make) -> No
     assert store.titles is not None
     assert store.titles.tolist() == ['A, "quoted" title', "Ten", None]
     assert store.categories == [["c", "d"], ["a", "b"], []]
+    assert (store.category_names.tolist(), store.category.tolist()) == (["a", "c"], [1, 0, -1])
     assert any("1 rows of items repeat" in line for line in said)
     only = prepare(settings(log(ROWS), items=log(["20"], "ids.csv.gz", "item_id")))
     assert only.titles is None
     assert only.categories is None
+    assert only.category.tolist() == [-1] * 3
 
 
 def test_bad_rows_of_items(log: Write, settings: Make, tmp_path: Path) -> None:
@@ -205,8 +258,12 @@ FILES = [
     "items.bin",
     "times.bin",
     "weights.bin",
+    "types.bin",
+    "category.bin",
     "users.arrow",
     "items.arrow",
+    "types.arrow",
+    "categories.arrow",
     "rejected.csv",
     "manifest.json",
 ]
@@ -221,7 +278,7 @@ def test_damage_is_seen_and_repaired(name: str, damage: str, log: Write, setting
     content = file.read_bytes()
     file.unlink()
     if damage != "removed":
-        file.write_bytes(content[:-1] if damage == "cut" else content[:-9] + b"\xff" + content[-8:])
+        file.write_bytes(content[:-1] if damage == "cut" else content[:-9] + b"\x7e" + content[-8:])
     with pytest.raises(DataError, match=rf"`{name}`.*Run `lethe prepare`"):
         open_store(whole.path, verify=True)
     if damage == "changed" and name.endswith(".bin"):
@@ -237,13 +294,18 @@ def test_damage_is_seen_and_repaired(name: str, damage: str, log: Write, setting
 def test_another_format_is_packed_again(log: Write, settings: Make) -> None:
     store = prepare(settings(log(ROWS)))
     manifest = json.loads((store.path / "manifest.json").read_text())
-    (store.path / "manifest.json").write_text(json.dumps(manifest | {"format": 0}))
-    with pytest.raises(DataError, match=r"format 1, but .* has 0"):
+    # As the first format was: without event types and categories.
+    later = ("types.bin", "category.bin", "types.arrow", "categories.arrow")
+    for name in later:
+        (store.path / name).unlink()
+    files = {name: entry for name, entry in manifest["files"].items() if name not in later}
+    (store.path / "manifest.json").write_text(json.dumps(manifest | {"format": 1, "files": files}))
+    with pytest.raises(DataError, match=r"format 2, but .* has 1"):
         open_store(store.path)
     assert not prepare(settings(log(ROWS))).reused
 
 
-@pytest.mark.parametrize("writes", range(0, 14, 2))
+@pytest.mark.parametrize("writes", range(0, 22, 2))
 def test_a_full_disk_leaves_nothing(
     writes: int, log: Write, settings: Make, tmp_path: Path, monkeypatch: Any
 ) -> None:

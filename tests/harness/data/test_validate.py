@@ -65,6 +65,30 @@ def test_all_bad_rows_at_once_keep_their_numbers(log: Write, settings: Make) -> 
     assert rejected.rule.tolist() == [rule for _, rule in BAD]
 
 
+TYPED = "user_id,item_id,timestamp,type"
+BAD_TYPES = [
+    ("u,1,1000000000,", "missing_event_type"),
+    ("u,1,1000000000,  ", "missing_event_type"),
+    (",1,1000000000,", "missing_user"),
+    ('u,1,1000000000,"view\n"', "line_break"),
+    ("u,1,1000000000,caf\udce9", "encoding"),
+]
+
+
+@pytest.mark.parametrize(("line", "rule"), BAD_TYPES)
+def test_a_row_without_its_event_type_is_set_aside(
+    line: str, rule: str, tmp_path: Path, settings: Make
+) -> None:
+    path = tmp_path / "events.csv"
+    text = "\n".join([TYPED, "u,1,1000000000,view", line, "u,2,1000000001,buy", ""])
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    store = prepare(settings(str(path), columns={"event_type": "type"}, max_rejected=0.5))
+    rejected = pd.read_csv(store.rejected_file)
+    assert rejected[["row", "rule"]].to_numpy().tolist() == [[2, rule]]
+    assert store.event_types.tolist() == ["buy", "view"]
+    assert store.types.tolist() == [1, 0]
+
+
 def test_text_that_is_not_utf8_is_set_aside(tmp_path: Path, settings: Make) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"user_id,item_id,timestamp,weight\nu,1,1000000000,1\nu,caf\xe9,1000000000,1\n")
