@@ -9,7 +9,7 @@ import evaluators
 from evaluators import Evaluation
 from harness.errors import ConfigurationError
 from harness.gate import decide
-from harness.package import Package
+from harness.package import Package, Reader
 from harness.progress import bar
 from harness.registry import CHAMPION, Registry, names
 from harness.settings import RunSettings, load
@@ -120,7 +120,7 @@ def registry_of(settings: RunSettings) -> Registry:
 
 def foreign(stage: Stage, package: Package) -> ForeignScorer:
     """A registered model, asked about a stage's queries."""
-    return ForeignScorer(stage, package.model, package.column(stage.store.item_ids))
+    return ForeignScorer(stage, Reader(package, stage.store))
 
 
 def gate_metrics(settings: RunSettings) -> tuple[tuple[str, ...], tuple[int, ...]]:

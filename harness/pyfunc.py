@@ -22,13 +22,15 @@ SIGNATURE = ModelSignature(
             ColSpec(Array(DataType.double), "times"),
             ColSpec(DataType.double, "at"),
             ColSpec(Array(DataType.double), "weights", required=False),
+            ColSpec(Array(DataType.string), "types", required=False),
         ]
     ),
     outputs=Schema([ColSpec(Array(DataType.string), "items"), ColSpec(Array(DataType.double), "scores")]),
     params=ParamSchema([ParamSpec("k", DataType.long, 10)]),
 )
 """A row is a query: the ids and times (unix seconds) of a user's events, and the moment to answer. Events at or after
-the moment are left out. `weights` matter to terms that count them only. `k` is how many items to return."""
+the moment are left out. `weights` matter to terms that count them only. `types` are names of event types; a row without
+them has the model's first one throughout. `k` is how many items to return."""
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):
@@ -43,11 +45,11 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         k = int((params or {}).get("k", 10))
         if k < 1:
             raise ValueError(f"`k >= 1` must hold, but got {k}.")
-        weights = model_input["weights"] if "weights" in model_input else [None] * len(model_input)
-        rows = zip(model_input["items"], model_input["times"], weights, strict=True)
+        rows = zip(model_input["items"], model_input["times"], _lists(model_input, "weights"), strict=True)
         histories = self.package.histories(
-            [(list(items), list(times), None if w is None else list(w)) for items, times, w in rows],
+            [(list(items), list(times), weights) for items, times, weights in rows],
             model_input["at"].tolist(),
+            _lists(model_input, "types"),
         )
         columns, scores = self.package.top(histories, k)
         return pd.DataFrame(
@@ -59,3 +61,9 @@ class ServedModel(mlflow.pyfunc.PythonModel):
                 ],
             }
         )
+
+
+def _lists(rows: pd.DataFrame, column: str) -> list[list[Any] | None]:
+    """An optional column of lists: None for a row that has none."""
+    values = rows[column] if column in rows else [None] * len(rows)
+    return [None if value is None else list(value) for value in values]

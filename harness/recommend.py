@@ -10,11 +10,11 @@ import numpy as np
 
 from harness.errors import ConfigurationError
 from harness.evaluating import registry_of
-from harness.package import Package
+from harness.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers.histories import Histories
-from trainers.log import PackedLog, Queries
+from trainers.log import Queries
 from trainers.model import scaled
 
 EVENTS_SHOWN = 5
@@ -38,10 +38,9 @@ def recommend_to(
     moment = datetime.now(UTC).timestamp() if at is None else _moment(at)
     begin, stop = int(store.offsets[found[0]]), int(store.offsets[found[0] + 1])
     end = begin + int(np.searchsorted(store.times[begin:stop], moment, side="left"))
-    log = PackedLog(store.offsets, store.items, store.times, store.weights, store.counts.items)
     empty = np.zeros(0, np.int64)
     query = Queries(np.array([moment]), np.array([begin]), np.array([end]), np.zeros(2, np.int64), empty)
-    histories = Histories.of(log, query, package.column(store.item_ids), len(package.items))
+    histories = Reader(package, store).histories(query)
     columns, scores = package.top(histories, k)
     items = []
     for column, score in zip(columns[0].tolist(), scores[0].tolist(), strict=True):

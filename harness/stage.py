@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 import evaluators
 from harness.data import DataError, Store
+from harness.package import Reader
 from harness.settings import SplitSettings
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries, TrainingData
@@ -19,7 +20,7 @@ from trainers.model import Model
 
 StageName = Literal["val", "test"]
 BLOCK = 256  # queries scored and ranked at once
-KEPT_EVENTS = 5_000_000  # 300 MB of histories
+KEPT_EVENTS = 5_000_000  # 400 MB of histories
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,17 @@ class ForeignScorer:
     Items that the model does not know are never recommended by it; those that only it knows are not asked for.
 
     Attributes:
-        column: [vocabulary] the model's own column of each of the store's items, -1 for none.
+        reader: the stage's store, read as the model's package numbers it.
     """
 
     stage: Stage
-    model: Model
-    column: npt.NDArray[np.int32]
+    reader: Reader
 
     def score(self, index: slice) -> npt.NDArray[np.float64]:
-        queries = self.stage.queries.take(index)
-        histories = Histories.of(self.stage.log, queries, self.column, self.model.items)
-        own = self.model.score(histories)
-        at = self.column[self.stage.split.catalogue]
-        scores = np.full((len(queries), len(at)), -np.inf)
+        histories = self.reader.histories(self.stage.queries.take(index))
+        own = self.reader.package.model.score(histories)
+        at = self.reader.column[self.stage.split.catalogue]
+        scores = np.full((len(histories), len(at)), -np.inf)
         scores[:, at >= 0] = own[:, at[at >= 0]]
         return scores
 
@@ -83,10 +82,9 @@ class Stage:
             raise DataError(f"{stage}: {error}") from None
         return cls(store, split, repeats)
 
-    @cached_property
+    @property
     def log(self) -> PackedLog:
-        store = self.store
-        return PackedLog(store.offsets, store.items, store.times, store.weights, store.counts.items)
+        return self.store.log
 
     @cached_property
     def queries(self) -> Queries:

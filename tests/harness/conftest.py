@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from evaluators import Audit
 from harness import pipeline, report
-from harness.data import DataSettings, Store, prepare
+from harness.data import ColumnSettings, DataSettings, Store, prepare
 from harness.package import Package
 from harness.settings import SplitSettings, load
 from harness.stage import Stage
@@ -146,6 +148,32 @@ def package(store: Store) -> Package:
             {"kind": "trend", "weight": 0.1},
         ],
     )
+
+
+@pytest.fixture(scope="session")
+def grouped(small_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The small log with two event types in turn, and three categories of its items; every fourth item has none."""
+    folder = tmp_path_factory.mktemp("grouped")
+    log = pd.read_csv(small_log)
+    log.assign(what=np.where(np.arange(len(log)) % 2, "view", "buy")).to_csv(
+        folder / "events.csv", index=False
+    )
+    ids = sorted(log.item_id.unique())
+    kinds = [["", "tea|hot", "cake", "milk|cold"][number % 4] for number in range(len(ids))]
+    pd.DataFrame({"item_id": ids, "categories": kinds}).to_csv(folder / "items.csv", index=False)
+    settings = DataSettings(
+        events=str(folder / "events.csv"),
+        items=str(folder / "items.csv"),
+        columns=ColumnSettings(event_type="what"),
+        repeats=True,
+        store=str(folder / "store"),
+    )
+    return prepare(settings, lambda message: None)
+
+
+@pytest.fixture(scope="session")
+def grouped_package(grouped: Store) -> Package:
+    return packaged(grouped, [{"kind": "own", "forgetting": {"family": "exponential", "half_life": 5.0}}])
 
 
 def an_audit(*, leaks: bool = False) -> Audit:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.data import Store
-from harness.package import Package
+from harness.package import Package, Reader
 from harness.settings import SplitSettings
 from harness.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
@@ -62,6 +62,79 @@ def test_histories_by_hand(package: Package) -> None:
     assert histories.days.tolist() == [3.0, 1.0, 4.0]
     assert histories.moments.tolist() == [1.0, 0.0, 1.0]
     assert histories.weights.tolist() == [3.0, 2.0, 1.0]
+
+
+def test_event_types_and_categories_are_saved(
+    grouped_package: Package, grouped: Store, tmp_path: Path
+) -> None:
+    grouped_package.save(tmp_path)
+    again = Package.load(tmp_path)
+    assert again.event_types == ["buy", "view"]
+    assert again.category_names == ["cake", "milk", "tea"]
+    of_item = dict(zip(again.items, again.category_of[:-1].tolist(), strict=True))
+    assert of_item == dict(zip(grouped.item_ids, grouped.category.tolist(), strict=True))
+    assert again.category_of[-1] == -1
+
+
+def test_a_package_without_all_of_its_groups_is_refused(grouped_package: Package, tmp_path: Path) -> None:
+    grouped_package.save(tmp_path)
+    file = tmp_path / "items.json"
+    whole = json.loads(file.read_text())
+    for broken in ({"category": whole["category"][:-1]}, {"event_types": None}, {"category_names": None}):
+        names = {name: value for name, value in (whole | broken).items() if value is not None}
+        file.write_text(json.dumps(names))
+        with pytest.raises(ValueError, match=r"items\.json must be whole"):
+            Package.load(tmp_path)
+    # One that was written before there were groups has one event type, and no categories.
+    file.write_text(json.dumps({name: whole[name] for name in ("ids", "titles")}))
+    old = Package.load(tmp_path)
+    assert (old.event_types, old.category_names, set(old.category_of.tolist())) == (["event"], [], {-1})
+
+
+def test_types_of_raw_lists_by_hand(grouped_package: Package) -> None:
+    a, b = grouped_package.items[1:3]
+    events = [([a, "unheard of", b], [NOW - DAY, NOW - 2 * DAY, NOW - 3 * DAY], None)] * 2 + [([], [], None)]
+    histories = grouped_package.histories(events, [NOW] * 3, [["view", "buy", "buy"], None, []])
+    assert histories.groups("event_type").tolist() == [0, 1, 0, 0]  # oldest first
+    assert histories.groups("category").tolist() == [0, 2, 0, 2]
+    assert histories.groups("user").tolist() == [-1] * 4
+    assert histories.users.tolist() == [-1] * 3
+    assert ((NOW - histories.times) / DAY).tolist() == [3, 1, 3, 1]
+    assert histories.at.tolist() == [NOW] * 3
+    assert grouped_package.histories(events, [NOW] * 3).types.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        (["buy", "vew"], r"row 0 has 'vew'; the nearest is `view` \(present: `buy`, `view`\)\.$"),
+        (["buy", None], "row 0 has None"),
+        (["buy"], "row 0 has 1 for 2 events"),
+        ([], "row 0 has 0 for 2 events"),
+    ],
+)
+def test_wrong_types_are_refused(grouped_package: Package, types: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        grouped_package.histories([(["a", "b"], [1.0, 2.0], None)], [9.0], [types])
+    assert "\n" not in str(refused.value)
+
+
+def test_another_log_is_read_in_the_numbers_of_the_package(
+    grouped_package: Package, grouped: Store, store: Store
+) -> None:
+    """Types and categories go by name; users are the package's only in the very store that it was made from."""
+    queries = Stage.of(grouped, SplitSettings(), "test", True).queries.take(slice(0, 30))
+    own = Reader(grouped_package, grouped).histories(queries)
+    assert np.array_equal(own.types, grouped.types[own.rows])
+    assert np.array_equal(own.categories, grouped.category[grouped.items[own.rows]])
+    assert own.users.min() >= 0
+    renamed = replace(grouped_package, event_types=["none", "view", "more"])
+    other = Reader(renamed, grouped).histories(queries)
+    assert np.array_equal(other.types, np.where(own.types == 1, 1, -1))
+    untyped = Reader(grouped_package, store).histories(queries)
+    assert set(untyped.types.tolist()) == {-1}
+    assert set(untyped.users.tolist()) == {-1}
+    assert set(untyped.categories.tolist()) == {-1, 0, 1, 2}  # they are the items', whatever the log says
 
 
 def test_the_order_of_the_lists_does_not_matter(package: Package) -> None:
@@ -148,7 +221,7 @@ def test_raw_lists_score_as_the_log_does(package: Package, store: Store) -> None
 
 def test_a_foreign_model_of_the_same_catalogue_scores_as_its_own(package: Package, store: Store) -> None:
     stage = Stage.of(store, SplitSettings(), "test", True)
-    foreign = ForeignScorer(stage, package.model, package.column(store.item_ids))
+    foreign = ForeignScorer(stage, Reader(package, store))
     block = slice(5, 60)
     assert np.array_equal(foreign.score(block), ModelScorer(stage, package.model).score(block))
 
@@ -162,7 +235,7 @@ def test_a_foreign_model_never_recommends_what_it_does_not_know(package: Package
     encoder = type(model.encoders[0])(model.settings.terms[0], len(smaller.items))
     model = Model(own.model.settings, [encoder], len(smaller.items))
     stage = Stage.of(store, SplitSettings(), "test", True)
-    foreign = ForeignScorer(stage, model, smaller.column(store.item_ids))
+    foreign = ForeignScorer(stage, Reader(replace(smaller, model=model), store))
     found = foreign.score(slice(0, 30))
     ids = store.item_ids[stage.split.catalogue]
     missing = np.array([item not in known for item in ids])

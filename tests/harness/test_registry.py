@@ -193,6 +193,18 @@ def test_the_served_model_answers_as_the_package(registry: Registry, package: Pa
     assert served.predict(with_weights, params={"k": 3})["scores"].tolist() == scores.tolist()
 
 
+def test_the_served_model_takes_event_types(registry: Registry, grouped_package: Package) -> None:
+    registered(registry, grouped_package, "first")
+    served = mlflow.pyfunc.load_model("models:/shop/1")
+    rows = frame(grouped_package)
+    plain = served.predict(rows, params={"k": 3})
+    typed = rows.assign(types=pd.Series([["view", "buy", "buy"], [], ["view", "view"]]))
+    assert served.predict(typed, params={"k": 3}).equals(plain)  # no curve of this model differs by type
+    assert served.predict(typed.assign(types=pd.Series([None, [], ["buy", "view"]]))).shape == (3, 2)
+    with pytest.raises((MlflowException, ValueError), match="row 2 has 'veiw'; the nearest is `view`"):
+        served.predict(typed.assign(types=pd.Series([["view"] * 3, [], ["buy", "veiw"]])))
+
+
 @pytest.mark.parametrize(
     ("change", "params", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.data import DataError, Store
@@ -53,6 +54,37 @@ def test_histories_are_strictly_before_their_moment_and_may_reach_past_the_cut(s
     histories = stage.histories(slice(0, len(stage.queries)))
     assert histories.days.min() > 0
     assert (store.times[histories.rows] >= stage.split.start).any()
+
+
+def test_groups_of_a_stage_are_those_of_the_log(grouped: Store) -> None:
+    """From the file to the curve: what a row of the CSV says of its type, and the items file of its item."""
+    stage = Stage.of(grouped, SplitSettings(), "test", True)
+    histories = stage.histories(slice(0, len(stage.queries)))
+    assert grouped.event_types.tolist() == ["buy", "view"]
+    assert grouped.category_names.tolist() == ["cake", "milk", "tea"]
+    assert np.array_equal(histories.groups("event_type"), grouped.types[histories.rows])
+    assert np.array_equal(histories.groups("category"), grouped.category[grouped.items[histories.rows]])
+    assert set(histories.groups("category").tolist()) == {-1, 0, 1, 2}
+    assert np.array_equal(histories.users, stage.users)
+    assert np.array_equal(histories.groups("user"), stage.users[histories.query])
+    assert np.array_equal(histories.times, grouped.times[histories.rows])
+    assert np.array_equal(histories.at, stage.queries.time)
+    log = pd.read_csv(grouped.path.parents[1] / "events.csv")
+    said = set(zip(log.user_id, log.item_id, log.timestamp, log.what, strict=True))
+    columns = (
+        grouped.users[histories.groups("user")],
+        grouped.item_ids[stage.split.catalogue[histories.columns]],
+        histories.times.astype(int).tolist(),
+        grouped.event_types[histories.types],
+    )
+    assert set(zip(*columns, strict=True)) <= said
+
+
+def test_workers_find_the_groups_too(grouped: Store) -> None:
+    log = PackedLog.open(grouped.path, grouped.counts.items)
+    assert np.array_equal(log.types, grouped.types)
+    assert log.category is not None
+    assert np.array_equal(log.category, grouped.category)
 
 
 def test_leave_one_out_leaks_and_says_so(store: Store) -> None:

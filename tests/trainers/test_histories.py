@@ -63,7 +63,7 @@ def test_groups_by_hand(histories: Histories) -> None:
         np.int16,
         np.int32,
     ]
-    with pytest.raises(ValueError, match="`scope` must be one of .* but got 'item'"):
+    with pytest.raises(ValueError, match=r"`scope` must be one of .* but got 'item'"):
         histories.groups("item")
 
 

@@ -147,7 +147,9 @@ def test_a_packed_log_without_its_categories_does_not_open(tmp_path: Path) -> No
 
 
 def test_without_types_all_events_are_alike() -> None:
-    assert (LOG.types.tolist(), LOG.types.dtype, LOG.category) == ([0] * 9, np.int16, None)
+    assert LOG.types.tolist() == [0] * 9
+    assert LOG.types.dtype == np.int16
+    assert LOG.category is None
     assert replace(LOG, types=TYPES).types is TYPES
     with pytest.raises(ValueError, match=r"as many as `items`, but got \(2, 9\)"):
         replace(LOG, types=TYPES[:2])

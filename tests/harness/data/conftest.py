@@ -54,8 +54,8 @@ def settings(tmp_path: Path) -> Callable[..., DataSettings]:
 def same(a: Store, b: Store) -> bool:
     """Whether two stores hold the same events, users and items, wherever they came from."""
     arrays = ("offsets", "items", "times", "weights", "types", "category")
-    arrays += ("users", "item_ids", "event_types", "category_names")
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
+    names = ("users", "item_ids", "event_types", "category_names")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays + names)
 
 
 def left_behind(store: Path) -> list[str]:
