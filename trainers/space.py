@@ -8,14 +8,13 @@ from typing import Annotated, Any, Literal, Self
 import optuna
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from trainers.forgetting import FAMILIES
+from trainers.forgetting import AXES, FAMILIES, Axis, FamilyName, ForgettingSettings, build
 from trainers.model import ModelSettings
 
 Params = dict[str, Any]
 """One point of a space, by parameter name: `own+linear.half_life_days`, `linear.l2`."""
 
-ClockName = Literal["time", "moments"]
-FamilyName = Literal["none", "exponential", "power", "hyperbolic", "geometric"]
+ClockName = Literal["time", "moments", "both"]
 
 
 class Range(BaseModel):
@@ -57,8 +56,19 @@ Scalar = bool | int | float | str
 Domain = Range | Annotated[list[Scalar], Field(min_length=1)]
 
 
-LEAST = {"time": 0.001, "moments": 0.001, "exponent": 0.01}
-MOST = 1e6
+LIMITS = {
+    "time": (0.001, 1e6),
+    "moments": (0.001, 1e6),
+    "exponent": (0.01, 1e6),
+    "shape": (0.01, 100.0),
+    "floor": (1e-6, 0.499),
+}
+"""Where a range must lie: beyond, a parameter of some family leaves the range of floats, or of its half-life."""
+
+SHAPES = {"power": ("exponent", "exponent"), "weibull": ("shape", "exponent"), "floor": ("floor", "floor")}
+"""By family, the range of the space that gives its shape, and what `from_half_life` calls it. The shapes of the other
+families stand where their `from_half_life` puts them: the width of `logistic` at a quarter of the half-life, the depth
+of `renewal` at ½."""
 
 
 class ForgettingSpace(BaseModel):
@@ -66,35 +76,40 @@ class ForgettingSpace(BaseModel):
 
     Attributes:
         family: the families; `none` is always tried too.
-        clock: `time`, `moments`, or both.
+        clock: `time`, `moments`, or `both`: the family over the days times `geometric` over later moments, each with a
+            half-life of its own.
         half_life: by clock, the range in days or moments, searched on a log scale.
         exponent: the range of `power`'s exponent.
+        shape: the range of `weibull`'s shape.
+        floor: the range of the share that `floor` never loses, below ½; what is above it decays exponentially.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     family: tuple[FamilyName, ...] = ("none", "exponential", "power", "hyperbolic", "geometric")
     clock: tuple[ClockName, ...] = Field(("time", "moments"), min_length=1)
-    half_life: dict[ClockName, tuple[float, float]] = {
+    half_life: dict[Axis, tuple[float, float]] = {
         "time": (0.5, 365.0),
         "moments": (0.5, 50.0),
     }
     exponent: tuple[float, float] = (0.25, 2.0)
+    shape: tuple[float, float] = (0.3, 1.5)
+    floor: tuple[float, float] = (0.01, 0.4)
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         for clock in self.clock:
-            if clock not in self.half_life:
-                raise ValueError(f"`half_life` must give a range for the clock {clock!r}.")
-        ranges: dict[str, tuple[float, float]] = {"exponent": self.exponent}
+            for axis in _axes(clock):
+                if axis not in self.half_life:
+                    raise ValueError(f"`half_life` must give a range for the clock {axis!r}.")
+        ranges = {"exponent": self.exponent, "shape": self.shape, "floor": self.floor}
         for name, (low, high) in (ranges | dict(self.half_life.items())).items():
             if not 0 < low < high:
                 raise ValueError(f"`0 < low < high` must hold for {name!r}, but got ({low:g}, {high:g}).")
-            if (
-                low < LEAST[name] or high > MOST
-            ):  # beyond, a parameter of some family leaves the range of floats
+            least, most = LIMITS[name]
+            if low < least or high > most:
                 raise ValueError(
-                    f"{name!r} must lie between {LEAST[name]:g} and {MOST:g}, but got ({low:g}, {high:g})."
+                    f"{name!r} must lie between {least:g} and {most:g}, but got ({low:g}, {high:g})."
                 )
         return self
 
@@ -103,9 +118,9 @@ class ForgettingSpace(BaseModel):
         return ("none", *(name for name in self.family if name != "none"))
 
     def names(self, prefix: str) -> dict[str, str]:
-        """The parameter names of a slot: family, clock, exponent, and a half-life for each clock."""
+        """The parameter names of a slot: family, clock, the shapes, and a half-life for each clock."""
         return {
-            **{name: f"{prefix}.{name}" for name in ("family", "clock", "exponent")},
+            **{name: f"{prefix}.{name}" for name in ("family", "clock", "exponent", "shape", "floor")},
             "time": f"{prefix}.half_life_days",
             "moments": f"{prefix}.half_life_moments",
         }
@@ -116,11 +131,17 @@ class ForgettingSpace(BaseModel):
         if params[names["family"]] == "none":
             return params
         clock = params[names["clock"]] = trial.suggest_categorical(names["clock"], self.clock)
-        low, high = self.half_life[clock]
-        params[names[clock]] = trial.suggest_float(names[clock], low, high, log=True)
-        if "exponent" in FAMILIES[params[names["family"]]].parameters:
-            params[names["exponent"]] = trial.suggest_float(names["exponent"], *self.exponent, log=True)
+        for name, (low, high) in self._ranges(params[names["family"]], clock).items():
+            params[names[name]] = trial.suggest_float(names[name], low, high, log=True)
         return params
+
+    def _ranges(self, family: str, clock: str) -> dict[str, tuple[float, float]]:
+        """What else there is to say of a family on a clock: its half-lives and its shape."""
+        ranges: dict[str, tuple[float, float]] = {axis: self.half_life[axis] for axis in _axes(clock)}
+        if family in SHAPES:
+            name, _ = SHAPES[family]
+            ranges[name] = getattr(self, name)
+        return ranges
 
     def start(self, prefix: str, family: str) -> Params:
         """The middle of the space for one family."""
@@ -128,9 +149,8 @@ class ForgettingSpace(BaseModel):
         params: Params = {names["family"]: family}
         if family != "none":
             params[names["clock"]] = self.clock[0]
-            params[names[self.clock[0]]] = math.sqrt(math.prod(self.half_life[self.clock[0]]))
-            if "exponent" in FAMILIES[family].parameters:
-                params[names["exponent"]] = math.sqrt(math.prod(self.exponent))
+            for name, ends in self._ranges(family, self.clock[0]).items():
+                params[names[name]] = math.sqrt(math.prod(ends))
         return params
 
     def settings(self, prefix: str, params: Params) -> dict[str, Any]:
@@ -140,10 +160,18 @@ class ForgettingSpace(BaseModel):
         if family == "none":
             return {"family": "none"}
         clock = params[names["clock"]]
-        curve = FAMILIES[family].from_half_life(
-            params[names[clock]], clock, params.get(names["exponent"], 1.0)
-        )
-        return curve.to_dict()
+        name, called = SHAPES.get(family, ("", ""))
+        shape = {called: params[names[name]]} if names.get(name) in params else {}
+        axis = _axes(clock)[0]
+        found = FAMILIES[family].from_half_life(params[names[axis]], axis, **shape).to_dict()
+        if clock == "both":
+            moments = FAMILIES["geometric"].from_half_life(params[names["moments"]], "moments")
+            found |= {"clock": clock, "moments": moments.to_dict()}
+        return found
+
+
+def _axes(clock: str) -> tuple[Axis, ...]:
+    return tuple(axis for axis in AXES if clock in (axis, "both"))
 
 
 class TermSpace(BaseModel):
@@ -231,10 +259,11 @@ class Space(RootModel[dict[str, TermSpace]]):
         changes: dict[str, dict[str, Any]] = {}
         for key, term_space in self.root.items():
             change: dict[str, Any] = {name: params[f"{key}.{name}"] for name in term_space.domains}
-            if term_space.forgetting:
-                change["forgetting"] = term_space.forgetting.settings(key, params)
-            for label in key.split("+"):
-                changes[label] = {**changes.get(label, {}), **change}
+            curve = term_space.forgetting.settings(key, params) if term_space.forgetting else None
+            for term in model.terms:
+                if term.label in key.split("+"):
+                    mine = {"forgetting": curve | _besides(term.forgetting, curve)} if curve else {}
+                    changes[term.label] = {**changes.get(term.label, {}), **change, **mine}
         return _replaced(model, changes)
 
     def without_forgetting(self) -> Space:
@@ -244,6 +273,18 @@ class Space(RootModel[dict[str, TermSpace]]):
     def family_of(self, params: Params) -> str:
         """The family of a point's first curve: the one that its trial stands for in tables."""
         return next((str(value) for name, value in params.items() if name.endswith(".family")), "none")
+
+
+def _besides(settings: ForgettingSettings, curve: dict[str, Any]) -> dict[str, Any]:
+    """What a term says of its forgetting besides the curve, which a search over curves leaves as it is: the scope, what
+    is stretched, and what is learned, as far as the new curve has it."""
+    if curve["family"] == "none":
+        return {}
+    learn = settings.learn
+    if not isinstance(learn, bool):
+        names = [parameter.name for parameter in build(ForgettingSettings(**curve)).learnable]
+        learn = tuple(name for name in learn if name in names) or False
+    return {"learn": learn, "scope": settings.scope, "stretch": settings.stretch}
 
 
 def _replaced(model: ModelSettings, changes: dict[str, dict[str, Any]]) -> ModelSettings:

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from trainers.forgetting import CLOCKS, FAMILIES, build
+from trainers.forgetting import AXES, FAMILIES, build
 from trainers.model import ModelSettings
 from trainers.space import ForgettingSpace, Params, Range, Space
 
@@ -23,6 +23,8 @@ MODEL = ModelSettings.model_validate(
         ]
     }
 )
+USUAL = ("none", "exponential", "power", "hyperbolic", "geometric")
+"""The families of a space that names none."""
 FULL: dict[str, Any] = {
     "own+linear": {"forgetting": {}, "weight": {"low": 0.1, "high": 10, "log": True}},
     "linear": {"l2": [200, 500, 1000], "variant": ["ease", "next"]},
@@ -93,6 +95,8 @@ def test_ranges_give_what_lies_inside(values: dict[str, Any], middle: float, who
         ({"half_life": {"time": [0, 1], "moments": [1, 2]}}, "`0 < low < high` must hold for 'time'"),
         ({"half_life": {"time": [1, math.inf], "moments": [1, 2]}}, "finite number"),
         ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
+        ({"shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
+        ({"floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
         ({"tau": [1, 2]}, "Extra inputs"),
     ],
 )
@@ -142,9 +146,9 @@ def test_a_space_that_fits_passes_the_check() -> None:
 
 def test_starts_begin_with_none_and_have_every_family() -> None:
     points = space(FULL).starts()
-    assert [point["own+linear.family"] for point in points] == ["none", *(f for f in FAMILIES if f != "none")]
+    assert [point["own+linear.family"] for point in points] == list(USUAL)
     assert [point["recent.family"] for point in points] == ["none", *["exponential"] * 4]
-    power = points[list(FAMILIES).index("power")]
+    power = points[USUAL.index("power")]
     assert power["own+linear.clock"] == "time"
     assert power["own+linear.half_life_days"] == pytest.approx(math.sqrt(0.5 * 365))
     assert power["own+linear.exponent"] == pytest.approx(math.sqrt(0.25 * 2))
@@ -197,8 +201,8 @@ def test_suggestions_stay_inside() -> None:
         assert 8 <= point["mlp.dim"] <= 128
         assert 10 <= point["mlp.max_history"] <= 60
         assert point["linear.l2"] in (200, 500, 1000)
-    assert {point["own+linear.family"] for point in points} == set(FAMILIES)
-    assert {point["own+linear.clock"] for point in points if "own+linear.clock" in point} == set(CLOCKS)
+    assert {point["own+linear.family"] for point in points} == set(USUAL)
+    assert {point["own+linear.clock"] for point in points if "own+linear.clock" in point} == set(AXES)
     assert {point["recent.clock"] for point in points if "recent.clock" in point} == {"moments"}
     assert {point["recent.weights"] for point in points} == {True, False}
     assert {point["linear.variant"] for point in points} == {"ease", "next"}
@@ -218,8 +222,8 @@ def test_a_key_of_two_terms_gives_both_the_same() -> None:
     assert MODEL.terms[0].weight == 1.0
 
 
-@pytest.mark.parametrize("clock", CLOCKS)
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "none"])
+@pytest.mark.parametrize("clock", AXES)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("none", "saturating")])
 def test_the_half_life_is_kept_whatever_the_family(family: str, clock: str) -> None:
     slot = space({"own": {"forgetting": {}}})
     name = {"time": "half_life_days", "moments": "half_life_moments"}[clock]
@@ -229,13 +233,103 @@ def test_the_half_life_is_kept_whatever_the_family(family: str, clock: str) -> N
         "own.clock": clock,
         f"own.{name}": 12.5,
         "own.exponent": 0.4,
+        "own.shape": 0.7,
+        "own.floor": 0.2,
         f"own.{other}": 99.0,
     }
     curve = build(slot.apply(MODEL, point).terms[0].forgetting)
     assert (curve.family, curve.clock) == (family, clock)
     assert curve.half_life == pytest.approx(12.5, rel=1e-9)
-    if family == "power":
-        assert curve.values["exponent"] == 0.4
+    expected = {"power": ("exponent", 0.4), "weibull": ("shape", 0.7), "floor": ("floor", 0.2)}
+    if family in expected:
+        name, value = expected[family]
+        assert curve.values[name] == value
+
+
+ALL: dict[str, Any] = {
+    "own": {"forgetting": {"family": list(FAMILIES), "clock": ["time", "moments", "both"]}},
+}
+
+
+def test_every_family_and_clock_can_be_searched() -> None:
+    wide = space(ALL)
+    wide.check(MODEL)
+    assert [point["own.family"] for point in wide.starts()] == list(FAMILIES)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in wide.starts():
+        study.enqueue_trial(point)
+        assert wide.suggest(study.ask()) == point
+    points = suggested(wide, 400)
+    assert {(point["own.family"], point.get("own.clock")) for point in points} == {
+        ("none", None),
+        *((name, clock) for name in FAMILIES if name != "none" for clock in ("time", "moments", "both")),
+    }
+    ranges = {"power": ("exponent", 0.25, 2.0), "weibull": ("shape", 0.3, 1.5), "floor": ("floor", 0.01, 0.4)}
+    for point in points:
+        curve = build(wide.apply(MODEL, point).terms[0].forgetting)
+        assert (curve.family, curve.clock) == (point["own.family"], point.get("own.clock", "time"))
+        shapes = {name for name, _, _ in ranges.values() if f"own.{name}" in point}
+        assert shapes == ({ranges[curve.family][0]} if curve.family in ranges else set())
+        if curve.family in ranges:
+            name, low, high = ranges[curve.family]
+            assert low <= point[f"own.{name}"] <= high
+            assert curve.values[name] == pytest.approx(point[f"own.{name}"])
+
+
+def test_both_clocks_have_a_half_life_each() -> None:
+    both = space({"own": {"forgetting": {"family": ["power"], "clock": ["both"]}}})
+    [none, start] = both.starts()
+    assert set(none) == {"own.family"}
+    assert start == {
+        "own.family": "power",
+        "own.clock": "both",
+        "own.half_life_days": pytest.approx(math.sqrt(0.5 * 365)),
+        "own.half_life_moments": pytest.approx(5.0),
+        "own.exponent": pytest.approx(math.sqrt(0.5)),
+    }
+    point = start | {"own.half_life_days": 9.0, "own.half_life_moments": 4.0, "own.exponent": 0.5}
+    curve = both.apply(MODEL, point).terms[0].forgetting
+    assert curve.model_dump(exclude={"learn", "scope", "stretch"}) == {
+        "family": "power",
+        "clock": "both",
+        "tau": pytest.approx(3.0),
+        "exponent": 0.5,
+        "moments": {
+            "family": "geometric",
+            "clock": "moments",
+            "rate": pytest.approx(0.5**0.25),
+            "learn": False,
+            "scope": "all",
+            "stretch": {},
+        },
+    }
+    with pytest.raises(ValidationError, match="`half_life` must give a range for the clock 'moments'"):
+        ForgettingSpace(clock=("both",), half_life={"time": (1.0, 2.0)})
+
+
+def test_a_search_over_curves_leaves_scope_and_learning_as_they_are() -> None:
+    forgetting = {"family": "power", "tau": 1, "exponent": 1, "scope": "category", "stretch": {"tea": 2.0}}
+    slot = space({"own": {"forgetting": {"family": ["power", "hyperbolic", "weibull"]}}})
+    for learn, by_family in (
+        (True, {"power": True, "hyperbolic": True, "weibull": True}),
+        (["exponent", "tau"], {"power": ("exponent", "tau"), "hyperbolic": ("tau",), "weibull": ("tau",)}),
+        (["exponent"], {"power": ("exponent",), "hyperbolic": False, "weibull": False}),
+    ):
+        model = ModelSettings.model_validate(
+            {"terms": [{"kind": "own", "forgetting": {**forgetting, "learn": learn}}]}
+        )
+        none, *points = slot.starts()
+        assert slot.apply(model, none).terms[0].forgetting.model_dump() == {
+            "family": "none",
+            "clock": "time",
+            "learn": False,
+            "scope": "all",
+            "stretch": {},
+        }
+        for point in points:
+            found = slot.apply(model, point).terms[0].forgetting
+            assert found.learn == by_family[found.family]
+            assert (found.scope, found.stretch) == ("category", {"tea": 2.0})
 
 
 def test_without_forgetting_all_but_the_curves_is_searched() -> None:

@@ -5,8 +5,25 @@
 21.0
 """
 
-from trainers.forgetting.base import CLOCKS, Age, Forgetting
+from trainers.forgetting.base import AXES, CLOCKS, Age, Axis, Family, Forgetting
+from trainers.forgetting.composed import Product
 from trainers.forgetting.families import FAMILIES
-from trainers.forgetting.settings import ForgettingSettings, build
+from trainers.forgetting.parameters import Parameter, Value
+from trainers.forgetting.settings import FamilyName, ForgettingSettings, Scope, build
 
-__all__ = ["CLOCKS", "FAMILIES", "Age", "Forgetting", "ForgettingSettings", "build"]
+__all__ = [
+    "AXES",
+    "CLOCKS",
+    "FAMILIES",
+    "Age",
+    "Axis",
+    "Family",
+    "FamilyName",
+    "Forgetting",
+    "ForgettingSettings",
+    "Parameter",
+    "Product",
+    "Scope",
+    "Value",
+    "build",
+]
