@@ -3,8 +3,9 @@
 PYTHON ?= python3
 CONFIG ?= configs/quickstart.yaml
 BIN := .venv/bin
+RIVALS := rectools recbole
 
-.PHONY: quickstart env test test-all lint format benchmarks clean
+.PHONY: quickstart env test test-all lint format benchmarks rivals clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -36,6 +37,16 @@ format: env
 
 benchmarks: env  ## timings against plain single-process fits, in one run
 	$(BIN)/python -m benchmarks.search_cost
+
+rivals: env $(RIVALS:%=.venv-rivals/%/.made)  ## published rivals on the queries of CONFIG, library models included
+	$(BIN)/python -m benchmarks.rivals $(CONFIG)
+
+.venv-rivals/%/.made: benchmarks/rivals/requirements-%.txt
+	$(PYTHON) -m venv .venv-rivals/$*
+	echo '*' > .venv-rivals/.gitignore
+	.venv-rivals/$*/bin/pip install --quiet $(shell grep ^torch benchmarks/rivals/requirements-$*.txt)
+	.venv-rivals/$*/bin/pip install --quiet --requirement $<
+	touch $@
 
 clean:  ## forget all work, models and reports (the data stay)
 	rm -rf .lethe mlflow.db mlartifacts

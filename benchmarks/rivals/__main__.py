@@ -1,0 +1,71 @@
+"""Measure rivals on the queries of a configuration.
+
+`python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--model CONFIG|version|values.npz] [--seeds 3]`
+writes `benchmarks/results/rivals-<configuration>.json` and prints a table. Settings are chosen on validation, test is
+read once; what is measured already is found. `--model` adds paired differences: a configuration file, a version of the
+registered model, or an `.npz` with `ndcg`, a value for each query of test.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.rivals import libraries, table
+from benchmarks.rivals.base import Floats
+from benchmarks.rivals.grids import RIVALS
+from benchmarks.rivals.measure import Book, measured, say, values
+from harness.evaluating import _other
+from harness.settings import RunSettings, load
+from harness.stage import Stage
+from harness.workshop import Workshop
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--only", help="names, separated by commas; all by default")
+    parser.add_argument("--model", help="a configuration, a version, or an .npz with `ndcg`")
+    parser.add_argument("--seeds", type=int, default=1, help="fits of each library model on test")
+    asked = parser.parse_args()
+    settings = load(asked.config, asked.set)
+    workshop = Workshop.open(settings)
+    book = Book(asked.config.stem, workshop.test, Path(settings.work).parent / "rivals")
+    everyone = [*RIVALS, *libraries.MODELS]
+    names = asked.only.split(",") if asked.only else everyone
+    if unknown := set(names) - set(everyone):
+        parser.error(
+            f"`--only` must name rivals among {', '.join(everyone)}, but got {', '.join(sorted(unknown))}."
+        )
+    for name in names:
+        if name in RIVALS:
+            rival, steps = RIVALS[name]
+            key = book.key([name, rival().settings(), steps])
+            if book.found(name, key) is None:
+                say(f"{name}:")
+                book.write(name, key, *measured(rival, steps, workshop.val, workshop.test))
+        else:
+            libraries.measure(name, book, workshop.val, workshop.test, asked.seeds)
+    if asked.model:
+        ours = model_values(asked.model, settings, workshop.test, asked.set)
+        book.model(asked.model, ours)
+        for name in book.entries:
+            book.compare(name, ours)
+    print(table.markdown([book.path]))
+
+
+def model_values(model: str, settings: RunSettings, test: Stage, changes: list[str]) -> Floats:
+    """[Q] NDCG@10 of Lethe's model on test."""
+    if model.endswith(".npz"):
+        ours: Floats = np.load(model)["ndcg"]
+        if len(ours) != len(test.queries):
+            raise SystemExit(f"`--model`: `ndcg` must have {len(test.queries)} values, but has {len(ours)}.")
+        return ours
+    return values(test, _other(settings, test, model, changes))
+
+
+if __name__ == "__main__":
+    main()
