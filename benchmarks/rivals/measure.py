@@ -65,8 +65,8 @@ def chosen(
 
     best = rival().settings()
     for setting, choices in steps:
-        # What is fitted already comes first: the best so far, then the others.
-        ordered = sorted(choices, key=lambda choice: choice != best[setting])
+        kept = best[setting]  # it is fitted already, and wins a tie
+        ordered = [kept, *(choice for choice in choices if choice != kept)]
         best = max(({**best, setting: choice} for choice in ordered), key=tell)
     return best, [{"settings": settings, "val": val} for val, settings in tried.values()]
 
@@ -83,7 +83,7 @@ def measured(rival: type[Rival], steps: Steps, val: Stage, test: Stage) -> tuple
     done = time.perf_counter()
     entry = {
         "settings": settings,
-        "val": max(trial["val"] for trial in grid),
+        "val": next(trial["val"] for trial in grid if trial["settings"] == settings),
         "grid": grid,
         "seconds": {
             "search": round(searched - start, 1),
