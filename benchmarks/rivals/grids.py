@@ -25,6 +25,7 @@ RIVALS: dict[str, tuple[type[Rival], Steps]] = {
             ("tau_train", [0.5, 7.0, 60.0]),
             ("floor", [0.02, 0.1, 0.4]),
             ("beta", [0.0, -0.25, -0.5]),
+            ("once", [True, False]),
             ("tau", [1.0, 2.0, 4.0, 8.0, 32.0, 128.0]),
         ],
     ),

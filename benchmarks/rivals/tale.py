@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.rivals.base import Floats, Matrix, Moments, Rival, Scores, product, profile, ridge, scaled
 from trainers.histories import Histories
@@ -18,7 +19,7 @@ class Tale(Rival):
 
     Single-target augmentation: a row for each event of training, its target, and S what came before it. Time-interval
     weighting: S counts an event exp(−Δt / tau_train), never less than `floor`. Trend normalisation: both sides are
-    scaled by n^beta, n an item's events of the last `trend` days up to then. Inference: x weighs an event
+    scaled by n^beta, n an item's events of the last `trend` days up to then. Inference: x weighs an item
     exp(−moments / tau), by order, as the authors do.
 
     Targets of one moment share a row of S, which therefore counts once for each of them.
@@ -29,6 +30,7 @@ class Tale(Rival):
         length: how many moments back a row reaches (the authors cut sequences too).
         beta: 0 is no normalisation.
         tau: at inference, in moments.
+        once: at inference an item counts by its latest event alone (the authors' code), or by all of them.
     """
 
     fitted_by: ClassVar[tuple[str, ...]] = ("l2", "tau_train", "floor", "length", "beta", "trend")
@@ -40,6 +42,7 @@ class Tale(Rival):
     beta: float = 0.0
     trend: float = 90.0
     tau: float = 4.0
+    once: bool = True
     matrix: Matrix = field(init=False, repr=False, compare=False)
 
     def fit(self, training: TrainingData) -> None:
@@ -55,8 +58,20 @@ class Tale(Rival):
         self.matrix = ridge(gram, product(source, normal), self.l2)
 
     def score(self, histories: Histories) -> Scores:
-        scores: Scores = profile(histories, np.exp(-histories.moments / self.tau)).tocsc() @ self.matrix
+        weights = np.exp(-histories.moments / self.tau)
+        if self.once:
+            weights *= latest(histories)
+        scores: Scores = profile(histories, weights).tocsc() @ self.matrix
         return scores
+
+
+def latest(histories: Histories) -> npt.NDArray[np.bool_]:
+    """[E] which events are the last of their item."""
+    cell = histories.query * np.int64(histories.items) + histories.columns
+    _, last = np.unique(cell[::-1], return_index=True)  # histories are oldest first
+    found = np.zeros(len(cell), bool)
+    found[len(cell) - 1 - last] = True
+    return found
 
 
 def recent(moments: Moments, days: float) -> Floats:

@@ -41,6 +41,17 @@ def test_tale_learns_what_follows_a_decayed_past() -> None:
     assert np.allclose(rival.score(asked(data, 0, 5.0)), [[0, 0.2]])  # a moment later
 
 
+def test_tale_asks_about_the_latest_event_of_an_item_or_about_all() -> None:
+    data = training(packed([[(0.0, 0), (1.0, 1)], [(0.0, 0), (1.0, 0)]]))
+    rival = Tale(l2=1, tau=HALF_A_DAY_LATER)
+    rival.fit(data)
+    histories = asked(data, 1, 5.0)
+    assert np.allclose(rival.score(histories), [rival.matrix[0]])
+    assert np.allclose(
+        rival.serving(Tale(l2=1, tau=HALF_A_DAY_LATER, once=False)).score(histories), [1.5 * rival.matrix[0]]
+    )
+
+
 def test_tale_never_forgets_below_its_floor() -> None:
     data = training(packed([[(0.0, 0), (100.0, 1)]]))
     rival = Tale(l2=1, tau_train=1, floor=0.5)
