@@ -1,9 +1,11 @@
 """Measure rivals on the queries of a configuration.
 
-`python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--model CONFIG|version|values.npz] [--seeds 3]`
-writes `benchmarks/results/rivals-<configuration>.json` and prints a table. Settings are chosen on validation, test is
-read once; what is measured already is found. `--model` adds paired differences: a configuration file, a version of the
-registered model, or an `.npz` with `ndcg`, a value for each query of test.
+`python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--seeds 3] [--epochs 5,10]
+[--model CONFIG|version|values.npz]` writes `benchmarks/results/rivals-<configuration>.json` and prints a table.
+
+Settings are chosen on validation, test is read once; what is measured already is found. `--model` adds paired
+differences: a configuration file on the same data, a version of the registered model, or an `.npz` with `ndcg`, a value
+for each query of test.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from benchmarks.rivals import libraries, table
 from benchmarks.rivals.base import Floats
 from benchmarks.rivals.grids import RIVALS
 from benchmarks.rivals.measure import Book, measured, say, values
-from harness.evaluating import _other
+from harness.evaluating import foreign, registry_of, saw_test
 from harness.settings import RunSettings, load
 from harness.stage import Stage
 from harness.workshop import Workshop
@@ -30,7 +32,9 @@ def main() -> None:
     parser.add_argument("--only", help="names, separated by commas; all by default")
     parser.add_argument("--model", help="a configuration, a version, or an .npz with `ndcg`")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each library model on test")
+    parser.add_argument("--epochs", help="of library models, to choose from on validation, as in 5,10,20")
     asked = parser.parse_args()
+    epochs = tuple(int(epoch) for epoch in asked.epochs.split(",")) if asked.epochs else None
     settings = load(asked.config, asked.set)
     workshop = Workshop.open(settings)
     book = Book(asked.config.stem, workshop.test, Path(settings.work).parent / "rivals")
@@ -48,7 +52,7 @@ def main() -> None:
                 say(f"{name}:")
                 book.write(name, key, *measured(rival, steps, workshop.val, workshop.test))
         else:
-            libraries.measure(name, book, workshop.val, workshop.test, asked.seeds)
+            libraries.measure(name, book, workshop.val, workshop.test, asked.seeds, epochs)
     if asked.model:
         ours = model_values(asked.model, settings, workshop.test, asked.set)
         book.model(asked.model, ours)
@@ -64,7 +68,20 @@ def model_values(model: str, settings: RunSettings, test: Stage, changes: list[s
         if len(ours) != len(test.queries):
             raise SystemExit(f"`--model`: `ndcg` must have {len(test.queries)} values, but has {len(ours)}.")
         return ours
-    return values(test, _other(settings, test, model, changes))
+    if Path(model).suffix in (".yaml", ".yml"):
+        theirs = load(model, changes)
+        workshop = Workshop.open(theirs)
+        same = workshop.store.fingerprint == test.store.fingerprint and theirs.data.repeats == test.repeats
+        if not same or theirs.split != settings.split:
+            raise SystemExit(
+                f"`--model`: data and split must be those of the rivals, but those of {model} differ."
+            )
+        return values(test, workshop.described("test"))
+    registry = registry_of(settings)
+    package = registry.package(registry.find(model))
+    if problem := saw_test(package, test, f"version {model}"):
+        raise SystemExit(f"`--model`: {problem}.")
+    return values(test, foreign(test, package))
 
 
 if __name__ == "__main__":

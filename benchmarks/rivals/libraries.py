@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,13 @@ def hand_over(stage: Stage, file: Path) -> None:
     )
 
 
-def measure(name: str, book: Book, val: Stage, test: Stage, seeds: int) -> None:
+def measure(
+    name: str, book: Book, val: Stage, test: Stage, seeds: int, epochs: tuple[int, ...] | None = None
+) -> None:
     """Find the epochs on validation, read test once for each seed; values per query are means over the seeds."""
     library = MODELS[name]
+    if epochs:
+        library = replace(library, epochs=epochs)
     what = [name, library.settings, library.epochs]
     key = book.key([*what, seeds])
     if book.found(name, key) is not None:

@@ -1,19 +1,44 @@
-"""The figures of `benchmarks/results/rivals-*.json` as one Markdown table: `python -m benchmarks.rivals.table`."""
+"""The figures of `benchmarks/results/rivals-*.json` as a Markdown page: `python -m benchmarks.rivals.table`.
+
+Writes `benchmarks/rivals.md`.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent.parent / "results"
+BENCHMARKS = Path(__file__).parent.parent
+
+PAGE = """# Rivals
+
+Published recommenders that weigh events by time, on the queries that Lethe answers: protocol `successive`, every query
+after the cut, the whole catalogue ranked, each query answered from the true history up to it, nothing updated after the
+cut. Settings were chosen on validation (`benchmarks/rivals/grids.py` has what was tried; library models: the number of
+epochs), then fitted anew before the test cut, and test was read once. Intervals are 95 %, from resampling users.
+Films are never recommended again, everything else may be. Ties count against a rival, as they do against Lethe.
+
+    python -m benchmarks.rivals configs/DATA.yaml --set data.events=PATH   # closed forms; `make rivals` for all
+    python -m benchmarks.rivals.table                                      # this page
+
+{table}
+
+## What validation chose
+
+{settings}
+
+Sources: TALE, Park, Yoon, Choi & Lee 2025 (WSDM). SLIST, Choi, Kim, Lee, Shim & Lee 2021 (WWW). TIFU-KNN, Hu, He, Gao &
+Zhang 2020 (SIGIR). ACT-R, Reiter-Haas et al. 2021 (RecSys) and Tran et al. 2024 (RecSys, PISA): base level, spreading
+and partial matching without PISA's transformer. Library models: RecTools 0.19 (SASRec, BERT4Rec, HSTU with relative
+time) and RecBole 1.2.1 (GRU4Rec, SASRec), on the CPU, with one seed where no number is given.
+"""
 
 
 def markdown(paths: list[Path]) -> str:
     """A row for each rival, a column for each data set: NDCG@10 on test with its interval."""
     books = [json.loads(path.read_text()) for path in paths]
-    names = list(dict.fromkeys(name for book in books for name in book["rivals"]))
+    names = _names(books)
     rows = [["NDCG@10 on test", *(f"`{book['data']}`" for book in books)], ["---"] * (len(books) + 1)]
     rows.append(["queries / users / catalogue", *(_size(book) for book in books)])
     for name in names:
@@ -22,6 +47,26 @@ def markdown(paths: list[Path]) -> str:
         rows.append(["Lethe", *(_cell(book.get("lethe")) for book in books)])
         for name in names:
             rows.append([f"Lethe − {name}", *(_difference(book["rivals"].get(name)) for book in books)])
+    return _table(rows)
+
+
+def settings(paths: list[Path]) -> str:
+    """What validation chose, and the figure it had there."""
+    books = [json.loads(path.read_text()) for path in paths]
+    rows = [["rival", "data", "NDCG@10 on validation", "settings"], ["---"] * 4]
+    for name in _names(books):
+        for book in books:
+            if entry := book["rivals"].get(name):
+                text = ", ".join(f"{key} {value}" for key, value in entry["settings"].items())
+                rows.append([name, f"`{book['data']}`", f"{entry['val']:.4f}", text])
+    return _table(rows)
+
+
+def _names(books: list[dict[str, Any]]) -> list[str]:
+    return sorted({name for book in books for name in book["rivals"]}, key=lambda name: ("(" in name, name))
+
+
+def _table(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -43,5 +88,12 @@ def _difference(entry: dict[str, Any] | None) -> str:
     return f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]"
 
 
+def main() -> None:
+    paths = sorted((BENCHMARKS / "results").glob("rivals-*.json"))
+    page = PAGE.format(table=markdown(paths), settings=settings(paths))
+    (BENCHMARKS / "rivals.md").write_text(page)
+    print(page)
+
+
 if __name__ == "__main__":
-    print(markdown([Path(path) for path in sys.argv[1:]] or sorted(RESULTS.glob("rivals-*.json"))))
+    main()
