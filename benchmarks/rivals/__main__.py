@@ -1,7 +1,8 @@
 """Measure rivals on the queries of a configuration.
 
-`python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--seeds 3] [--epochs 5,10]
-[--model CONFIG|version|values.npz]` writes `benchmarks/results/rivals-<configuration>.json` and prints a table.
+`python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--search tau,l2] [--seeds 3]
+[--epochs 5,10] [--model CONFIG|version|values.npz]` writes
+`benchmarks/results/rivals-<configuration>.json` and prints a table.
 
 Settings are chosen on validation, test is read once; what is measured already is found. `--model` adds paired
 differences: a configuration file on the same data, a version of the registered model, or an `.npz` with `ndcg`, a value
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--only", help="names, separated by commas; all by default")
+    parser.add_argument(
+        "--search", help="of closed forms, the settings to search; the others stay as they are"
+    )
     parser.add_argument("--model", help="a configuration, a version, or an .npz with `ndcg`")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each library model on test")
     parser.add_argument("--epochs", help="of library models, to choose from on validation, as in 5,10,20")
@@ -47,6 +51,8 @@ def main() -> None:
     for name in names:
         if name in RIVALS:
             rival, steps = RIVALS[name]
+            if asked.search:
+                steps = [step for step in steps if step[0] in asked.search.split(",")]
             key = book.key([name, rival().settings(), steps])
             if book.found(name, key) is None:
                 say(f"{name}:")
