@@ -309,6 +309,7 @@ def test_single_precision_stays_single_and_is_near(forgetting: Forgetting) -> No
     tensor = forgetting.at(torch.from_numpy(ages))
     assert kept.dtype == np.float32
     assert tensor.dtype == torch.float32
+    assert forgetting.curve(torch.from_numpy(ages), forgetting.values).dtype == torch.float32
     exact = forgetting.at(ages.astype(np.float64))
     np.testing.assert_allclose(kept, exact, rtol=0, atol=2e-6)
     np.testing.assert_allclose(tensor.numpy(), exact, rtol=0, atol=2e-6)
