@@ -112,7 +112,7 @@ def _positive(values: Sequence[float]) -> bool:
 DOMAINS: dict[Kind, Domain] = {
     "positive": Domain("must be a positive number", _positive, _log, _exp),
     "share": Domain("must lie between 0 and 1", lambda v: 0 < v[0] < 1, _logit, _sigmoid),
-    "rate": Domain("must be above 0 and at most 1", lambda v: 0 < v[0] <= 1, _to_log_loss, _from_log_loss),
+    "rate": Domain("must be at most 1 and above 0", lambda v: 0 < v[0] <= 1, _to_log_loss, _from_log_loss),
     "positives": Domain("must be a list of positive numbers", _positive, _log, _exp, many=True),
     "shares": Domain(
         "must be a list of positive numbers that sum to 1",
