@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trainers.encoders.mlp import MlpSettings
+from trainers.encoders import NeuralSettings
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
 
@@ -22,6 +22,6 @@ class FinetuneSettings(OptimiseSettings):
     epochs: int = Field(5, ge=1)
 
 
-def neural_terms(model: ModelSettings) -> list[MlpSettings]:
+def neural_terms(model: ModelSettings) -> list[NeuralSettings]:
     """The terms that fine-tuning can move; closed forms are solved, not moved."""
-    return [term for term in model.terms if isinstance(term, MlpSettings)]
+    return [term for term in model.terms if isinstance(term, NeuralSettings)]

@@ -14,8 +14,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from trainers.curve import Curve
-from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
-from trainers.encoders.mlp import Mlp
+from trainers.encoders import ENCODERS, ClosedForm, Encoder, Neural, NeuralSettings, Statistics, TermSettings
+from trainers.encoders.base import EncoderSettings
 from trainers.log import TrainingData
 from trainers.model import Model, ModelSettings, term_file
 
@@ -70,7 +70,7 @@ class Fits:
                 return self._arrays(settings.label)
         return None
 
-    def state(self, term: TermSettings) -> dict[str, Any] | None:
+    def state(self, term: TermSettings | NeuralSettings) -> dict[str, Any] | None:
         """The parameters of this neural term, if it was fitted here with the same settings."""
         encoder = ENCODERS[term.kind]
         for settings, _ in self.entries():
@@ -103,7 +103,7 @@ class Fits:
                 raise
             shutil.rmtree(partial)  # another process was faster with the same solution
 
-    def curve(self, term: TermSettings) -> Curve | None:
+    def curve(self, term: EncoderSettings) -> Curve | None:
         """The training curve of this neural term, if it was fitted here with the same settings."""
         key = ENCODERS[term.kind].fit_key(term)
         return next(
@@ -140,13 +140,14 @@ def fit_term(
             statistics if statistics is not None else encoder.statistics(data, slice(0, data.log.users))
         )
     else:
-        assert isinstance(encoder, Mlp)
+        assert isinstance(encoder, Neural)
         state = fits.state(term) if fits else None
         if state is not None:
             encoder.load(state)
         else:
             from trainers.loop import optimise
 
+            encoder.begin(data)
             optimise(encoder, data, data.moments(), term.training, repeats=repeats, seed=seed)  # type: ignore[union-attr]
     return encoder
 

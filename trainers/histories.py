@@ -97,19 +97,39 @@ class Histories:
         """A contiguous block of the queries."""
         start, stop, _ = index.indices(len(self))
         events = slice(int(self.offsets[start]), int(self.offsets[stop]))
+        return self._of_events(events, slice(start, stop), np.diff(self.offsets[start : stop + 1]))
+
+    def latest(self, most: int) -> Histories:
+        """The same queries with the latest `most` events of each."""
+        ends = np.repeat(self.offsets[1:], np.diff(self.offsets))
+        keep = np.arange(len(self.columns)) >= ends - most
+        lengths = np.minimum(np.diff(self.offsets), most)
+        return self if keep.all() else self._of_events(keep, np.arange(len(self)), lengths)
+
+    def at_queries(self, index: npt.NDArray[np.integer]) -> Histories:
+        """The queries of `index`, in its order."""
+        lengths = np.diff(self.offsets)[index]
+        return self._of_events(ranges(self.offsets[index], lengths), index, lengths)
+
+    def _of_events(
+        self,
+        events: npt.NDArray[np.generic] | slice,
+        queries: npt.NDArray[np.integer] | slice,
+        lengths: npt.NDArray[np.integer],
+    ) -> Histories:
         return Histories(
-            self.offsets[start : stop + 1] - self.offsets[start],
+            np.concatenate(([0], np.cumsum(lengths))),
             self.columns[events],
             self.days[events],
             self.moments[events],
             self.weights[events],
             self.rows[events],
             self.items,
-            self.users[start:stop],
+            self.users[queries],
             self.types[events],
             self.categories[events],
             self.times[events],
-            self.at[start:stop],
+            self.at[queries],
         )
 
     def groups(self, scope: str) -> npt.NDArray[np.integer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainers.curve import Curve
-from trainers.encoders.mlp import Mlp
+from trainers.encoders.neural import Neural, popularity
 from trainers.forgetting import build
-from trainers.histories import Histories
-from trainers.log import DAY, Queries, TrainingData
-from trainers.losses import likelihood
+from trainers.log import DAY, IntArray, Queries, TrainingData
+from trainers.losses import Negatives, likelihood, loss, shares
 from trainers.optimise import OptimiseSettings
+from trainers.sequences import Batch, Windows, batches, by_user
 from trainers.workers import ALONE, Workers
 
 State = dict[str, torch.Tensor]
@@ -31,6 +31,7 @@ class Training:
     best: State
     module: State
     optimiser: dict[str, Any]
+    average: State | None = None
 
 
 def example_weights(
@@ -38,14 +39,14 @@ def example_weights(
 ) -> npt.NDArray[np.float64]:
     """[Q] the retention of each training moment's age at the cut: the forgetting term in the loss."""
     forgetting = build(settings.forgetting)
-    user = np.searchsorted(data.log.offsets, moments.begin, side="right") - 1
+    user = data.log.users_of(moments.begin)
     last = data.log.moments[data.stop[user] - 1]
     later = last - data.log.moments[moments.end]  # the moment's own events begin at row `end`
     return forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
 
 
 def optimise(
-    encoder: Mlp,
+    encoder: Neural,
     data: TrainingData,
     moments: Queries,
     settings: OptimiseSettings,
@@ -57,12 +58,13 @@ def optimise(
     resume: Training | None = None,
     after_epoch: Callable[[Training], None] = lambda training: None,
 ) -> Curve:
-    """Train `encoder` by likelihood on `moments`; it ends with the parameters of the best epoch.
+    """Train `encoder` on `moments`; it ends with the parameters of the best epoch.
 
-    A step's loss is Σ w·nll / Σ w over its batch, w the retention of the moment's age at the cut; the batches are the
+    A step's loss is Σ w·loss / Σ w over its batch, w the retention of the moment's age at the cut; the batches are the
     same for any number of workers, and each worker computes its share of every batch.
 
     Args:
+        moments: sorted by user and time, as `TrainingData.moments` gives them.
         repeats: where a user takes nothing twice, items of the history are left out of the softmax.
         epochs: train for just so many epochs and do not look at the validation queries (a refit); by default
             stop `settings.patience` epochs after the best one on validation, or at `settings.epochs`.
@@ -83,24 +85,24 @@ def optimise(
             f"`{encoder.settings.label}`: training needs a moment with a history of which its loss forgetting leaves "
             f"something, but got {len(moments)} moments; raise the half-life of `training.forgetting`."
         )
+    epoch = _Epoch(encoder, data, moments, weights, settings, repeats, seed, workers)
     if resume is None:
         curve, best = Curve(), _copy(module)
+        average = _copy(module) if settings.average else None
         if validation is not None:
             curve.start = validation_loss(encoder, data, validation, repeats, workers)
     else:
-        curve, best = resume.curve, resume.best
+        curve, best, average = resume.curve, resume.best, resume.average
         module.load_state_dict(resume.module)
         optimiser.load_state_dict(resume.optimiser)
     wrapped = DistributedDataParallel(module) if workers.size > 1 else module
 
     total = epochs if epochs is not None else settings.epochs
     while len(curve.loss) < total and not _patience_spent(curve, validation is not None, settings.patience):
-        order = np.random.default_rng((seed, len(curve.loss))).permutation(len(moments))
-        curve.loss.append(
-            _epoch(
-                encoder, wrapped, optimiser, data, moments, weights, order, settings.batch, repeats, workers
-            )
-        )
+        curve.loss.append(epoch.run(wrapped, optimiser, len(curve.loss), average))
+        moving = _copy(module)
+        if average is not None:
+            module.load_state_dict(average)
         if validation is None:
             curve.best_epoch, best = len(curve.loss), _copy(module)
         else:
@@ -108,93 +110,128 @@ def optimise(
             assert curve.start is not None
             if curve.validation[-1] < min([curve.start, *curve.validation[:-1]]):
                 curve.best_epoch, best = len(curve.loss), _copy(module)
-        after_epoch(Training(curve, best, _copy(module), optimiser.state_dict()))
+        module.load_state_dict(moving)
+        after_epoch(Training(curve, best, moving, optimiser.state_dict(), average))
     module.load_state_dict(best)
     module.to("cpu")
     return curve
 
 
-def _epoch(
-    encoder: Mlp,
-    module: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: TrainingData,
-    moments: Queries,
-    weights: npt.NDArray[np.float64],
-    order: npt.NDArray[np.int64],
-    batch: int,
-    repeats: bool,
-    workers: Workers,
-) -> float:
-    module.train()
-    total = mass = 0.0
-    for start in range(0, len(order), batch):
-        everybody = order[start : start + batch]
-        scale = float(weights[everybody].sum())
-        if scale == 0:  # nothing is left of any of them
-            continue
-        mine = everybody[workers.rank :: workers.size]
-        share = (
-            weights[mine] / scale
-        )  # in float64: old moments' weights are too small for the network's floats
-        if not len(mine):  # a last batch smaller than the crew: take part in the step, count for nothing
-            mine, share = everybody[:1], np.zeros(1)
-        nll = _nll(encoder, module, data, moments.take(mine), repeats, workers.device)
-        weighted = (nll * torch.from_numpy(share).to(nll)).sum()
+class _Epoch:
+    """One pass over the training moments, the same for any number of workers."""
+
+    def __init__(
+        self,
+        encoder: Neural,
+        data: TrainingData,
+        moments: Queries,
+        weights: npt.NDArray[np.float64],
+        settings: OptimiseSettings,
+        repeats: bool,
+        seed: int,
+        workers: Workers,
+    ) -> None:
+        self.encoder, self.data, self.weights, self.settings = encoder, data, weights, settings
+        self.repeats, self.seed, self.workers = repeats, seed, workers
+        self.windows = Windows.of(moments, encoder.settings.max_history)
+        sampled = settings.loss.kind != "full"
+        counted = torch.from_numpy(popularity(data)) if sampled else None
+        self.draws = shares(settings.loss.kind, counted).to(workers.device) if counted is not None else None
+
+    def run(
+        self, module: torch.nn.Module, optimiser: torch.optim.Optimizer, number: int, average: State | None
+    ) -> float:
+        """Epoch `number`, counted from 0. Returns its mean loss, nats."""
+        module.train()
+        parts = batches(self.windows, self.settings.batch, np.random.default_rng((self.seed, number)))
+        total = mass = 0.0
+        for step, everybody in enumerate(parts):
+            scale = float(self._weights(everybody).sum())
+            if scale == 0:  # nothing is left of any of them
+                continue
+            rate = self.settings.rate_at(number * len(parts) + step, self.settings.epochs * len(parts))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            value, share = self._step(module, optimiser, everybody, scale, (number, step))
+            total += value * scale
+            mass += share * scale
+            if average is not None:
+                _follow(average, self.encoder.module, self.settings.average)
+        total, mass = self.workers.sum(np.array([total, mass]))
+        if not np.isfinite(total):
+            raise FloatingPointError(
+                f"`{self.encoder.settings.label}`: the training loss is {total / mass}; lower `rate` (now in use: "
+                f"{self.settings.rate:g})."
+            )
+        return float(total / mass)
+
+    def _weights(self, windows: IntArray) -> npt.NDArray[np.float64]:
+        """[R] of all moments that these windows answer."""
+        return np.concatenate(
+            [
+                self.weights[first:last]
+                for first, last in zip(self.windows.first[windows], self.windows.last[windows], strict=True)
+            ]
+        )
+
+    def _step(
+        self,
+        module: torch.nn.Module,
+        optimiser: torch.optim.Optimizer,
+        everybody: IntArray,
+        scale: float,
+        at: tuple[int, int],
+    ) -> tuple[float, float]:
+        """One step of the optimiser; this worker's share of the loss and of the weight."""
+        mine = everybody[self.workers.rank :: self.workers.size]
+        # A batch of fewer windows than workers: those without any take part in the step and count for nothing.
+        idle = not len(mine)
+        mine = everybody[:1] if idle else mine
+        # In float64: old moments' weights are too small for the network's floats.
+        share = self._weights(mine) * (0.0 if idle else 1 / scale)
+        batch = self._batch(mine)
+        value_R = loss(module(batch), batch, self.settings.loss, self._negatives(at))
+        weighted = (value_R * torch.from_numpy(share).to(value_R)).sum()
         optimiser.zero_grad()
         # DDP averages gradients over workers; `size` turns that average into the batch's sum.
-        (weighted * workers.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        (weighted * self.workers.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.nn.utils.clip_grad_norm_(self.encoder.module.parameters(), self.settings.clip)
         optimiser.step()
-        total += float(weighted.detach()) * scale
-        mass += float(share.sum()) * scale
-    total, mass = workers.sum(np.array([total, mass]))
-    if not np.isfinite(total):
-        raise FloatingPointError(
-            f"`{encoder.settings.label}`: the training loss is {total / mass}; lower `rate` (now in use: "
-            f"{optimiser.param_groups[0]['lr']:g})."
-        )
-    return float(total / mass)
+        return float(weighted.detach()), float(share.sum())
+
+    def _batch(self, windows: IntArray) -> Batch:
+        data, most = self.data, self.encoder.settings.max_history
+        batch = Batch.of(self.windows, windows, data.log, data.column, most, repeats=self.repeats)
+        return batch.to(self.workers.device)
+
+    def _negatives(self, at: tuple[int, int]) -> Negatives | None:
+        """The same for all workers: they draw by the seed, the epoch and the step."""
+        if self.draws is None:
+            return None
+        drawn_by = int(np.random.SeedSequence((self.seed, *at)).generate_state(1)[0])
+        generator = torch.Generator(self.workers.device).manual_seed(drawn_by)
+        return Negatives.draw(self.draws, self.settings.loss.negatives, generator)
 
 
 def validation_loss(
-    encoder: Mlp, data: TrainingData, queries: Queries, repeats: bool, workers: Workers = ALONE
+    encoder: Neural, data: TrainingData, queries: Queries, repeats: bool, workers: Workers = ALONE
 ) -> float:
     """Mean negative log-likelihood of the queries' relevant items, nats an item."""
-    module = encoder.module
+    module, most = encoder.module, encoder.settings.max_history
     module.eval()
     total = 0.0
+    windows = Windows.of(by_user(queries), most)
     with torch.no_grad():
-        mine = np.arange(len(queries))[workers.rank :: workers.size]
-        for start in range(0, len(mine), 512):
-            block = queries.take(mine[start : start + 512])
-            total += float(_nll(encoder, module, data, block, repeats, workers.device).double().sum())
+        for part in batches(windows, 512, np.random.default_rng(0))[workers.rank :: workers.size]:
+            batch = Batch.of(windows, part, data.log, data.column, most, repeats=repeats).to(workers.device)
+            total += float(likelihood(module(batch), batch).double().sum())
     return float(workers.sum(np.array([total]))[0]) / len(queries)
 
 
-def _nll(
-    encoder: Mlp,
-    module: torch.nn.Module,
-    data: TrainingData,
-    queries: Queries,
-    repeats: bool,
-    device: torch.device,
-) -> torch.Tensor:
-    # Of a long history the encoder reads the end; to leave out what was taken before, all of it is needed.
-    first = (
-        np.maximum(queries.begin, queries.end - encoder.settings.max_history) if repeats else queries.begin
-    )
-    recent = replace(queries, begin=first)
-    histories = Histories.of(data.log, recent, data.column, encoder.items)
-    logits_QI = module(*(tensor.to(device) for tensor in encoder.inputs(histories)))
-    offsets_Q1 = torch.from_numpy(np.asarray(queries.target_offsets, np.int64)).to(device)
-    targets_R = torch.from_numpy(np.asarray(queries.targets, np.int64)).to(device)
-    if not repeats:
-        seen = torch.zeros(logits_QI.shape, dtype=torch.bool, device=device)
-        seen[torch.from_numpy(histories.query), torch.from_numpy(histories.columns.astype(np.int64))] = True
-        query_R = torch.repeat_interleave(torch.arange(len(queries), device=device), torch.diff(offsets_Q1))
-        seen[query_R, targets_R] = False
-        logits_QI = logits_QI.masked_fill(seen, -torch.inf)
-    return likelihood(logits_QI, offsets_Q1, targets_R)
+def _follow(average: State, module: torch.nn.Module, keep: float) -> None:
+    """Move a running average of the parameters towards where they are."""
+    for name, tensor in module.state_dict().items():
+        average[name].lerp_(tensor.detach().to(average[name]), 1 - keep)
 
 
 def _patience_spent(curve: Curve, validated: bool, patience: int) -> bool:

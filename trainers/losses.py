@@ -1,25 +1,127 @@
-"""Losses of neural terms, one value a moment."""
+"""Losses of neural terms, one value a moment: the mean over the items of the moment."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+from torch import nn
+
+from trainers.networks.prediction import Prediction
+from trainers.optimise import LossSettings
+from trainers.sequences import Batch
+
+NEVER = -1e9  # a logit that no softmax sees, and no gradient
 
 
-def likelihood(
-    logits_QI: torch.Tensor, target_offsets_Q1: torch.Tensor, targets_R: torch.Tensor
+@dataclass(frozen=True)
+class Negatives:
+    """Sampled items of a step, the same for all its moments and workers.
+
+    Attributes:
+        columns: int64 [N], no column twice.
+        log_expected: [I] log of how often each item of the catalogue is expected among the draws of a step.
+    """
+
+    columns: torch.Tensor
+    log_expected: torch.Tensor
+
+    @classmethod
+    def draw(cls, share_I: torch.Tensor, count: int, generator: torch.Generator) -> Negatives:
+        """`count` draws by `share_I` (sums to 1), doubles dropped."""
+        drawn = torch.multinomial(share_I, count, replacement=True, generator=generator)
+        # The chance to be among the draws at all, which is what dropping doubles leaves.
+        expected_I = -torch.expm1(count * torch.log1p(-share_I.clamp_max(1 - 1e-9)))
+        return cls(torch.unique(drawn), torch.log(expected_I.clamp_min(1e-30)))
+
+
+def loss(
+    prediction: Prediction, batch: Batch, settings: LossSettings, negatives: Negatives | None = None
 ) -> torch.Tensor:
-    """[Q] the negative log-likelihood of each moment's items, averaged over the items of the moment (nats an item).
+    """[R] nats: the loss of each moment, before its weight.
 
     Args:
-        logits_QI: scores; −inf leaves an item out of the softmax.
-        target_offsets_Q1, targets_R: the items of moment q are `targets[offsets[q]:offsets[q + 1]]`.
-
-    >>> nll = likelihood(torch.zeros(1, 4), torch.tensor([0, 2]), torch.tensor([1, 3]))
-    >>> round(nll.item(), 6)  # log 4
-    1.386294
+        negatives: the sampled items of the step, for the losses that sample.
     """
-    counts_Q = torch.diff(target_offsets_Q1)
-    query_R = torch.repeat_interleave(torch.arange(len(counts_Q), device=logits_QI.device), counts_Q)
-    picked_R = logits_QI[query_R, targets_R] - torch.logsumexp(logits_QI, 1)[query_R]
-    total_Q = torch.zeros_like(logits_QI[:, 0]).index_add(0, query_R, picked_R)
-    return -total_Q / counts_Q
+    if negatives is None:
+        value_R = likelihood(prediction, batch)
+    else:
+        positive_T, rivals_RN = _sampled(prediction, batch, negatives)
+        value_T = LOSSES[settings.kind](
+            positive_T, rivals_RN[batch.target_row], batch, negatives, settings.calibration
+        )
+        value_R = _mean(value_T, batch)
+    return value_R if prediction.penalty is None else value_R + prediction.penalty
+
+
+def likelihood(prediction: Prediction, batch: Batch) -> torch.Tensor:
+    """[R] the negative log-likelihood of each moment's items under a softmax over the catalogue, nats an item.
+
+    What the user had (`batch.had`) is left out of the softmax, unless it is an answer all the same."""
+    logits_RI = prediction.logits()
+    if len(batch.had):
+        out = torch.zeros(logits_RI.shape, dtype=torch.bool, device=logits_RI.device)
+        out[batch.had_row, batch.had] = True
+        out[batch.target_row, batch.targets] = False
+        logits_RI = logits_RI.masked_fill(out, NEVER)
+    picked_T = logits_RI[batch.target_row, batch.targets]
+    return _mean(torch.logsumexp(logits_RI, 1)[batch.target_row] - picked_T, batch)
+
+
+def _mean(value_T: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """[R] the mean over the items of each moment."""
+    count_R = torch.bincount(batch.target_row, minlength=len(batch))
+    total_R = value_T.new_zeros(len(batch)).index_add(0, batch.target_row, value_T)
+    return total_R / count_R
+
+
+def _sampled(prediction: Prediction, batch: Batch, negatives: Negatives) -> tuple[torch.Tensor, torch.Tensor]:
+    """[T] logits of the moments' items and [R, N] of the sampled ones; one that is an item of the moment, or that the
+    user had (`batch.had`), is no negative."""
+    columns = negatives.columns
+    rivals_RN = prediction.at(columns)
+    place = torch.full((len(prediction.items),), -1, device=columns.device)
+    place[columns] = torch.arange(len(columns), device=columns.device)
+    row = torch.cat((batch.target_row, batch.had_row))
+    where = place[torch.cat((batch.targets, batch.had))]
+    out = torch.zeros(rivals_RN.shape, dtype=torch.bool, device=columns.device)
+    out[row[where >= 0], where[where >= 0]] = True
+    positive_T = (prediction.interest[batch.target_row] * prediction.items[batch.targets]).sum(1)
+    positive_T = positive_T + prediction.bias[batch.targets]
+    if prediction.own is not None:
+        positive_T = positive_T + prediction.own.at(batch.target_row, batch.targets, len(prediction.items))
+    return positive_T, rivals_RN.masked_fill(out, NEVER)
+
+
+def _softmax(
+    positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, _: float
+) -> torch.Tensor:
+    log_q = negatives.log_expected
+    corrected_TN = rivals_TN - log_q[negatives.columns]
+    # The item itself is always there, so that nothing is to correct in its own logit.
+    return torch.logaddexp(torch.logsumexp(corrected_TN, 1), positive_T) - positive_T
+
+
+def _gbce(
+    positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, calibration: float
+) -> torch.Tensor:
+    share = len(negatives.columns) / max(len(negatives.log_expected) - 1, 1)
+    beta = share * (calibration * (1 - 1 / share) + 1 / share)
+    return -beta * nn.functional.logsigmoid(positive_T) + nn.functional.softplus(rivals_TN).sum(1)
+
+
+def _bpr(
+    positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, _: float
+) -> torch.Tensor:
+    real = rivals_TN > NEVER
+    ahead_TN = nn.functional.softplus(rivals_TN - positive_T[:, None]) * real
+    return ahead_TN.sum(1) / real.sum(1).clamp_min(1)
+
+
+LOSSES = {"sampled": _softmax, "gbce": _gbce, "bpr": _bpr}
+
+
+def shares(kind: str, popularity_I: torch.Tensor) -> torch.Tensor:
+    """[I] how the sampled losses draw: `sampled` by popularity, the others evenly."""
+    drawn = popularity_I.double() if kind == "sampled" else torch.ones_like(popularity_I, dtype=torch.float64)
+    return drawn / drawn.sum()

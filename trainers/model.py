@@ -15,8 +15,6 @@ from safetensors.numpy import load_file, save_file
 
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.encoders.base import Scores
-from trainers.encoders.mlp import MlpSettings
-from trainers.forgetting import ForgettingSettings
 from trainers.histories import Histories
 
 MODEL_FILE = "model.json"
@@ -45,14 +43,7 @@ class ModelSettings(BaseModel):
 
     def without_forgetting(self) -> ModelSettings:
         """The same model under `none`: every term remembers everything, in its profile and in its loss."""
-        none = ForgettingSettings()
-        terms: list[TermSettings] = []
-        for term in self.terms:
-            change: dict[str, Any] = {"forgetting": none}
-            if isinstance(term, MlpSettings):
-                change["training"] = term.training.model_copy(update={"forgetting": none})
-            terms.append(term.model_copy(update=change))
-        return ModelSettings(terms=tuple(terms))
+        return ModelSettings(terms=tuple(term.without_forgetting() for term in self.terms))
 
 
 @dataclass(frozen=True)

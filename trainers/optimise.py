@@ -13,16 +13,39 @@ if TYPE_CHECKING:
     import torch
 
 
+class LossSettings(BaseModel):
+    """`{kind: sampled, negatives: 512}`: what is minimised, averaged over the items of a moment.
+
+    Attributes:
+        kind: `full`, the likelihood under a softmax over the whole catalogue; `sampled`, the same over the moment's
+            items and sampled ones, corrected for how often each is sampled (logQ, Bengio & Senécal 2008); `gbce`,
+            generalised binary cross-entropy (gSASRec, Petrov & Macdonald 2023); `bpr`, pairwise ranking (Rendle et al.
+            2009).
+        negatives: items sampled a batch, shared by its moments: by popularity for `sampled`, evenly for the others.
+        calibration: gBCE's t between 0 (plain cross-entropy, overconfident) and 1 (calibrated).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["full", "sampled", "gbce", "bpr"] = "full"
+    negatives: int = Field(256, ge=1)
+    calibration: float = Field(0.75, ge=0, le=1)
+
+
 class OptimiseSettings(BaseModel):
-    """Optimiser, rate, and when to stop.
+    """Optimiser, rate, loss, and when to stop.
 
     Attributes:
         optimiser: `adamw` (Loshchilov & Hutter 2019) or `sgd` (with momentum 0.9).
-        rate: the learning rate.
-        weight_decay: decoupled for `adamw`, in the gradient for `sgd`.
+        rate: the learning rate, reached after `warmup` steps.
+        schedule: whether it then stays (`constant`) or falls in a straight line to a tenth by the last of `epochs`.
+        weight_decay: of matrices; decoupled for `adamw`, in the gradient for `sgd`.
+        clip: the gradient's norm is at most this.
         batch: training moments a step, over all workers together.
         epochs: the most passes over the training moments.
         patience: stop after so many epochs without a better likelihood on validation.
+        average: the parameters that are kept are a running average, of which each step keeps this share; 0 for none.
+        loss: what is minimised.
         forgetting: each training moment is weighted in the loss by the retention of its age at the cut.
     """
 
@@ -30,15 +53,34 @@ class OptimiseSettings(BaseModel):
 
     optimiser: Literal["adamw", "sgd"] = "adamw"
     rate: float = Field(0.001, gt=0)
+    schedule: Literal["constant", "linear"] = "constant"
+    warmup: int = Field(0, ge=0)
     weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
     batch: int = Field(256, ge=1)
     epochs: int = Field(20, ge=1)
     patience: int = Field(3, ge=1)
+    average: float = Field(0.0, ge=0, lt=1)
+    loss: LossSettings = LossSettings()
     forgetting: ForgettingSettings = ForgettingSettings()
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         import torch  # here, so that reading a configuration does not wait for it
 
+        known = list(parameters)
+        # A learned curve has more axes than a matrix: decay would pull its half-life towards one day.
+        groups = [
+            {"params": [p for p in known if p.ndim == 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in known if p.ndim != 2], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
         if self.optimiser == "adamw":
-            return torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.weight_decay)
-        return torch.optim.SGD(parameters, lr=self.rate, weight_decay=self.weight_decay, momentum=0.9)
+            return torch.optim.AdamW(groups, lr=self.rate)
+        return torch.optim.SGD(groups, lr=self.rate, momentum=0.9)
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """The learning rate of a step, of `steps` that `epochs` have."""
+        share = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.schedule == "linear":
+            share *= 1 - 0.9 * step / max(steps, 1)
+        return self.rate * share

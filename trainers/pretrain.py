@@ -20,8 +20,15 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from trainers.curve import Curve
-from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
-from trainers.encoders.mlp import Mlp, MlpSettings
+from trainers.encoders import (
+    ENCODERS,
+    ClosedForm,
+    Encoder,
+    Neural,
+    NeuralSettings,
+    Statistics,
+    TermSettings,
+)
 from trainers.finetune import FinetuneSettings
 from trainers.fits import Fits
 from trainers.log import DAY, PackedLog, Queries, TrainingData
@@ -69,7 +76,7 @@ class Fit:
         return "fit-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def finetuned(
-        self, settings: FinetuneSettings, out: str, terms: list[MlpSettings], epochs: dict[str, int]
+        self, settings: FinetuneSettings, out: str, terms: list[NeuralSettings], epochs: dict[str, int]
     ) -> Fit:
         """The fit that takes neural terms further from where this one left them, on the recent window.
 
@@ -174,7 +181,7 @@ def _fit_terms(request: Fit, workers: Workers) -> None:
             sums = encoder.statistics(data, data.shard(workers.rank, workers.size))
             fitted.append((term, {name: workers.sum(sums[name]) for name in sorted(sums)}, None))
         else:
-            assert isinstance(encoder, Mlp)
+            assert isinstance(encoder, Neural)
             fitted.append((term, encoder, _train(encoder, position, request, data, workers)))
     if workers.rank == 0:
         partial = _partial(request.out)
@@ -184,7 +191,7 @@ def _fit_terms(request: Fit, workers: Workers) -> None:
         os.replace(partial, request.out)
 
 
-def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:
+def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:
     label = encoder.settings.label
     if request.start is not None:
         start = Fits(Path(request.start)).state(encoder.settings)
@@ -193,6 +200,8 @@ def _train(encoder: Mlp, position: int, request: Fit, data: TrainingData, worker
                 f"`{label}`: {request.start} holds no term fitted with the same settings to start from."
             )
         encoder.load(start)
+    else:
+        encoder.begin(data)
     moments = data.moments()
     if request.window_days is not None:
         moments = recent(moments, data.end - request.window_days * DAY)

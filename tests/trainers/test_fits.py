@@ -91,7 +91,7 @@ def test_the_state_of_a_network_is_found_by_its_fit(fits: Fits) -> None:
     state = fits.state(term(MLP, weight=3.0, name="other"))
     assert state is not None
     torch.manual_seed(0)
-    expected = ENCODERS["mlp"](MODEL.terms[4], state["embedding.weight"].shape[0]).state()
+    expected = ENCODERS["mlp"](MODEL.terms[4], state["bias"].shape[0]).state()
     assert state.keys() == expected.keys()
     assert all(np.array_equal(state[name], array) for name, array in expected.items())
     assert fits.state(term(MLP, dim=5)) is None

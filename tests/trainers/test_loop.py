@@ -88,15 +88,15 @@ def test_what_can_be_learned_is_learned(data: TrainingData) -> None:
 
 
 GOLDEN = {
-    "loss": [1.7685168, 1.6440006, 1.4010669, 1.0747069],
-    "validation": [1.6966505, 1.4963912, 1.1780254, 0.8274978],
+    "loss": [1.7552036, 1.6241306, 1.3375117, 1.0021429],
+    "validation": [1.6983224, 1.4837798, 1.1120089, 0.7221593],
 }
 
 
 def test_golden_loss_curve(data: TrainingData) -> None:
     """Recorded once: a change of it is a change of what training does."""
     curve = train(data, encoder(dropout=0.2), forgetting={"family": "exponential", "half_life": 4})
-    assert curve.start == pytest.approx(1.7955405, abs=1e-4)
+    assert curve.start == pytest.approx(1.7856185, abs=1e-4)
     assert curve.loss == pytest.approx(GOLDEN["loss"], abs=1e-4)
     assert curve.validation == pytest.approx(GOLDEN["validation"], abs=1e-4)
 

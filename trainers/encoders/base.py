@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,10 @@ class EncoderSettings(BaseModel):
     @property
     def label(self) -> str:
         return self.name or self.kind
+
+    def without_forgetting(self) -> Self:
+        """The same term under `none`: it remembers everything, in its profile and in its loss."""
+        return self.model_copy(update={"forgetting": ForgettingSettings()})
 
 
 class Encoder(ABC):

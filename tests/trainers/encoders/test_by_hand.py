@@ -11,7 +11,7 @@ import torch
 
 from tests.trainers import helpers
 from trainers.encoders import linear as linear_module
-from trainers.encoders import mlp as mlp_module
+from trainers.encoders import neural as neural_module
 from trainers.encoders.linear import Linear, LinearSettings
 from trainers.encoders.mlp import Mlp, MlpSettings
 from trainers.encoders.own import Own, OwnSettings
@@ -208,11 +208,11 @@ def network(**settings: Any) -> Mlp:
     encoder = Mlp(MlpSettings(dim=2, hidden=2, **settings), 3)
     encoder.load(
         {
-            "embedding.weight": np.array([[1, 0], [0, 2], [-4, 1]], np.float32),
+            "interest.embedding.weight": np.array([[1, 0], [0, 2], [-4, 1]], np.float32),
             "hidden.weight": np.array([[1, 1], [-1, 0]], np.float32),
             "hidden.bias": np.array([0, 1], np.float32),
             "output.weight": np.array([[1, 0], [0, 1], [2, -1]], np.float32),
-            "output.bias": np.array([0, 0.5, 0], np.float32),
+            "bias": np.array([0, 0.5, 0], np.float32),
         }
     )
     return encoder
@@ -290,5 +290,5 @@ def test_scores_are_the_same_in_blocks(data: TrainingData, monkeypatch: pytest.M
     encoder = Mlp(MlpSettings(dim=4, hidden=5, max_history=3), len(data.catalogue))
     histories = helpers.histories_of(data, data.validation)
     whole = encoder.score(histories)
-    monkeypatch.setattr(mlp_module, "BLOCK_QUERIES", 3)
+    monkeypatch.setattr(neural_module, "BLOCK_EVENTS", 7)
     np.testing.assert_allclose(encoder.score(histories), whole, rtol=1e-5, atol=1e-6)

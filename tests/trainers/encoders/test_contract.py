@@ -11,15 +11,36 @@ import torch
 from pydantic import ValidationError
 
 from tests.trainers import helpers
-from trainers.encoders import ENCODERS, ClosedForm, Encoder, Statistics, TermSettings
+from trainers.encoders import ENCODERS, ClosedForm, Encoder, Neural, Statistics, TermSettings
 from trainers.fits import fit_term
 from trainers.histories import Histories
 from trainers.log import TrainingData
 from trainers.model import ModelSettings
 
-POWER = {"family": "power", "tau": 3.0, "exponent": 0.7}
-MOMENTS = {"family": "exponential", "clock": "moments", "half_life": 2.0}
-SMALL = {"dim": 4, "hidden": 6, "training": {"epochs": 1, "batch": 16}}
+POWER: dict[str, Any] = {"family": "power", "tau": 3.0, "exponent": 0.7}
+MOMENTS: dict[str, Any] = {"family": "exponential", "clock": "moments", "half_life": 2.0}
+LEARNED = {**POWER, "learn": True}
+HEADS = {**LEARNED, "scope": "head"}
+BOTH = {**POWER, "clock": "both", "moments": MOMENTS}
+BRIEF = {"epochs": 1, "batch": 16, "rate": 0.01}
+SMALL = {"dim": 4, "hidden": 6, "training": BRIEF}
+GATED = {"dim": 4, "training": BRIEF}
+ATTENTION = {"dim": 4, "blocks": 2, "heads": 2, "training": BRIEF}
+OWN = {"age": True, "rank": True, "calendar": True, "renewal": True}
+BANK: dict[str, Any] = {"family": "mixture", "half_lives": (0.5, 4.0), "shares": (0.5, 0.5)}
+
+
+def felt(base: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What every neural term must feel: how it is trained, each factor of `own`, curves that are fixed and learned."""
+    alone = dict.fromkeys(OWN, False)
+    return [
+        (base, {"training": {**BRIEF, "rate": 0.02}}),
+        (base, {"own": alone}),
+        *(({**base, "own": alone}, {"own": {**alone, name: True}}) for name in OWN),
+        (base, {"forgetting": POWER}),
+        ({**base, "forgetting": POWER}, {"forgetting": LEARNED}),
+    ]
+
 
 CASES: dict[str, list[dict[str, Any]]] = {
     "trend": [{}, {"forgetting": POWER}, {"forgetting": MOMENTS, "weights": True}],
@@ -29,7 +50,21 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"l2": 2.0, "forgetting": POWER, "weights": True},
         {"variant": "next", "l2": 0.5, "forgetting": MOMENTS},
     ],
-    "mlp": [SMALL, {**SMALL, "forgetting": MOMENTS, "weights": True, "max_history": 3, "normalise": 1.0}],
+    "mlp": [
+        SMALL,
+        {**SMALL, "forgetting": MOMENTS, "weights": True, "max_history": 3, "normalise": 1.0},
+        {**SMALL, "forgetting": LEARNED, "own": OWN},
+    ],
+    "gru": [GATED, {**GATED, "forgetting": BOTH, "own": OWN}],
+    "lstm": [GATED, {**GATED, "forgetting": LEARNED, "own": OWN}],
+    "vae": [SMALL, {**SMALL, "forgetting": LEARNED, "weights": True, "own": OWN}],
+    "transformer": [ATTENTION, {**ATTENTION, "forgetting": HEADS, "own": OWN, "max_history": 3}],
+    "recurrent": [
+        SMALL,
+        {**SMALL, "own": OWN, "max_history": 3},
+        {**SMALL, "forgetting": BANK},
+        {**SMALL, "forgetting": {"family": "none"}},
+    ],
 }
 """Settings of each encoder, beside its kind."""
 
@@ -52,7 +87,39 @@ CHANGES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         (SMALL, {"max_history": 2}),
         (SMALL, {"weights": True}),
         (SMALL, {"forgetting": POWER}),
-        (SMALL, {"training": {"epochs": 2, "batch": 16}}),
+        (SMALL, {"training": {**BRIEF, "epochs": 2}}),
+        *felt(SMALL),
+    ],
+    "gru": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), *felt(GATED)],
+    "lstm": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), *felt(GATED)],
+    "vae": [
+        (SMALL, {"dim": 5}),
+        (SMALL, {"hidden": 5}),
+        (SMALL, {"dropout": 0.5}),
+        (SMALL, {"beta": 3.0}),
+        (SMALL, {"normalise": 0.0}),
+        (SMALL, {"max_history": 2}),
+        (SMALL, {"weights": True}),
+        *felt(SMALL),
+    ],
+    "transformer": [
+        (ATTENTION, {"dim": 6}),
+        (ATTENTION, {"dropout": 0.5}),
+        (ATTENTION, {"blocks": 1}),
+        (ATTENTION, {"heads": 1}),
+        (ATTENTION, {"max_history": 2}),
+        ({**ATTENTION, "forgetting": LEARNED}, {"forgetting": HEADS}),
+        *felt(ATTENTION),
+    ],
+    "recurrent": [
+        (SMALL, {"dim": 5}),
+        (SMALL, {"hidden": 5}),
+        (SMALL, {"dropout": 0.5}),
+        (SMALL, {"max_history": 2}),
+        (SMALL, {"forgetting": BANK}),
+        ({**SMALL, "forgetting": BANK}, {"forgetting": {**BANK, "shares": (0.9, 0.1)}}),
+        ({**SMALL, "forgetting": BANK}, {"forgetting": {**BANK, "learn": True}}),
+        *felt(SMALL)[:-2],
     ],
 }
 """Settings, and a change of them that must be felt in the scores."""
@@ -146,7 +213,7 @@ def test_a_score_is_the_sum_over_the_events_of_the_history(
         for column in range(histories.items):
             split = encoder.event_scores(one, column)
             if split is None:
-                assert settings.kind in ("trend", "mlp")
+                assert settings.kind == "trend" or isinstance(encoder, Neural)
             else:
                 assert split.shape == one.columns.shape
                 assert split.sum() == pytest.approx(scores[query, column], rel=1e-5, abs=1e-6)
@@ -244,6 +311,25 @@ def test_a_fit_reads_nothing_after_the_training_events(settings: TermSettings, d
         ({"kind": "mlp", "max_history": 0}, "greater than or equal to 1"),
         ({"kind": "mlp", "training": {"rate": 0}}, "greater than 0"),
         ({"kind": "mlp", "training": {"optimizer": "adamw"}}, "Extra inputs"),
+        ({"kind": "mlp", "training": {"loss": {"kind": "hinge"}}}, "'gbce'"),
+        ({"kind": "mlp", "training": {"loss": {"negatives": 0}}}, "greater than or equal to 1"),
+        ({"kind": "mlp", "training": {"loss": {"calibration": 1.1}}}, "less than or equal to 1"),
+        ({"kind": "mlp", "training": {"average": 1.0}}, "less than 1"),
+        ({"kind": "mlp", "training": {"schedule": "cosine"}}, "'linear'"),
+        ({"kind": "mlp", "own": {"hour": True}}, "Extra inputs"),
+        ({"kind": "vae", "beta": -1.0}, "greater than or equal to 0"),
+        (
+            {"kind": "transformer", "dim": 5, "heads": 2},
+            r"`heads` must divide `dim`, but got \(dim=5, heads=2\)",
+        ),
+        (
+            {"kind": "recurrent", "forgetting": POWER},
+            "a state of `recurrent` decays exponentially, but `power` is no sum of exponentials; take `mixture`",
+        ),
+        (
+            {"kind": "recurrent", "forgetting": {**BANK, "clock": "both", "moments": POWER}},
+            "but `power` is no sum of exponentials",
+        ),
         ({"kind": "trend", "forgetting": {"family": "power", "tau": 1}}, "takes the parameters"),
     ],
 )

@@ -1,0 +1,161 @@
+"""What all terms that are trained by gradient share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
+from trainers.forgetting import ForgettingSettings
+from trainers.histories import Histories
+from trainers.log import DAY, TrainingData
+from trainers.optimise import OptimiseSettings
+
+if TYPE_CHECKING:
+    from trainers.networks.habit import Habit
+    from trainers.networks.prediction import Network
+
+BLOCK_EVENTS = 32_768  # events scored at once
+PRIOR_GAPS = 5.0  # an item's interval counts as many gaps of the common interval beside its own
+
+
+class OwnLogits(BaseModel):
+    """`{age: true, rank: true, calendar: true, renewal: true}`: `own` with learned retention, trained in the same
+    logits as the term; what each factor is, `trainers.networks.habit.Habit` says.
+
+    Attributes:
+        age: retention by age in days.
+        rank: by age in later moments.
+        calendar: whether the time of day and the kind of day match.
+        renewal: around each item's own interval.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    age: bool = True
+    rank: bool = True
+    calendar: bool = False
+    renewal: bool = False
+
+    def build(self, items: int) -> Habit:
+        from trainers.networks.habit import Habit  # torch takes seconds to import
+
+        return Habit(items, age=self.age, rank=self.rank, calendar=self.calendar, renewal=self.renewal)
+
+
+class NeuralSettings(EncoderSettings):
+    """What every neural term says of itself beside its own structure.
+
+    Attributes:
+        dim: the size of an item's embedding e(item).
+        dropout: the share of units left out in training.
+        max_history: a moment reads so many of the latest events before it.
+        own: learned retention of the user's own items in the same logits, or none.
+        training: how it is pretrained.
+    """
+
+    dim: int = Field(64, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    max_history: int = Field(100, ge=1)
+    own: OwnLogits | None = None
+    training: OptimiseSettings = OptimiseSettings()
+
+    def without_forgetting(self) -> Self:
+        none = ForgettingSettings()
+        change: dict[str, Any] = {
+            "forgetting": none,
+            "training": self.training.model_copy(update={"forgetting": none}),
+        }
+        if self.own:
+            change["own"] = OwnLogits(age=False, rank=False)
+        return self.model_copy(update=change)
+
+
+class Neural(Encoder):
+    """A network with its parameters; `trainers.loop` trains it."""
+
+    module: Network
+    settings: NeuralSettings
+
+    def __init__(self, settings: Any, items: int) -> None:
+        super().__init__(settings, items)
+        self.module = self.build(settings.own.build(items) if settings.own else None)
+
+    @abstractmethod
+    def build(self, own: Habit | None) -> Network:
+        """The network, its parameters drawn anew."""
+
+    def begin(self, data: TrainingData) -> None:
+        """What is counted before training: each item's bias is the logarithm of its popularity, and its interval."""
+        import torch
+
+        with torch.no_grad():
+            log = np.log(popularity(data) + 1.0)
+            self.module.bias.copy_(torch.from_numpy(log - log.mean()))
+            if self.module.own is not None:
+                self.module.own.log_interval.copy_(torch.from_numpy(log_intervals(data)))
+
+    def score(self, histories: Histories) -> Scores:
+        import torch
+
+        from trainers.sequences import Batch
+
+        self.module.eval()
+        device = self.module.bias.device
+        scores = np.empty((len(histories), self.items), np.float32)
+        recent = histories.latest(self.settings.max_history)
+        order = np.argsort(np.diff(recent.offsets), kind="stable")
+        lengths = np.diff(recent.offsets)[order]
+        with torch.inference_mode():
+            for part in _blocks(lengths):
+                index = order[part]
+                batch = Batch.of_histories(recent.at_queries(index), self.settings.max_history).to(device)
+                scores[index] = self.module(batch).logits().cpu().numpy()
+        return scores
+
+    def state(self) -> dict[str, Array]:
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}
+
+    def load(self, state: dict[str, Array]) -> None:
+        import torch
+
+        self.module.load_state_dict(
+            {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+        )
+
+
+def _blocks(lengths: npt.NDArray[np.int64]) -> list[slice]:
+    """Ascending lengths cut into blocks of at most `BLOCK_EVENTS` padded events (or of one history)."""
+    blocks, start = [], 0
+    while start < len(lengths):
+        sizes = np.maximum(lengths[start:], 1) * np.arange(1, len(lengths) - start + 1)
+        count = max(int(np.searchsorted(sizes, BLOCK_EVENTS, side="right")), 1)
+        blocks.append(slice(start, start + count))
+        start += count
+    return blocks
+
+
+def popularity(data: TrainingData) -> npt.NDArray[np.float64]:
+    """[I] training events of each item."""
+    columns = data.column[data.log.items[data.rows]]
+    return np.bincount(columns, minlength=len(data.catalogue)).astype(np.float64)
+
+
+def log_intervals(data: TrainingData) -> npt.NDArray[np.float64]:
+    """[I] the mean log of the days between two moments at which one user had the item, drawn towards the mean of all
+    items as by `PRIOR_GAPS` gaps more; 0 where nobody had anything twice."""
+    rows = data.rows
+    users = data.log.users_of(rows)
+    columns = data.column[data.log.items[rows]]
+    order = np.lexsort((data.log.times[rows], columns, users))
+    days = data.log.times[rows[order]] / DAY
+    gaps = np.diff(days)
+    pairs = (np.diff(users[order]) == 0) & (np.diff(columns[order]) == 0) & (gaps > 0)
+    log_gaps, items = np.log(gaps[pairs]), columns[order][1:][pairs]
+    common = log_gaps.mean() if len(log_gaps) else 0.0
+    total = np.bincount(items, log_gaps, minlength=len(data.catalogue)) + PRIOR_GAPS * common
+    return np.asarray(total / (np.bincount(items, minlength=len(data.catalogue)) + PRIOR_GAPS))

@@ -1,0 +1,1 @@
+"""The torch modules of the neural terms. Each answers a batch of windows with a `Prediction`."""

@@ -1,0 +1,92 @@
+"""`recurrent`: a bank of decaying states."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainers.forgetting import Forgetting
+from trainers.networks.habit import MINUTE, Habit
+from trainers.networks.prediction import Network, Prediction
+from trainers.sequences import Batch
+
+
+class Decay(nn.Module):
+    """The rates of K states on one clock: those of a curve that is a sum of exponentials."""
+
+    def __init__(self, curve: Forgetting, learned: bool) -> None:
+        super().__init__()
+        found = curve.exponentials()
+        if found is None:
+            raise ValueError(
+                f"a state must decay exponentially, but `{curve.family}` is no sum of exponentials."
+            )
+        rates, weights = (torch.from_numpy(array).float() for array in found)
+        self.learned = learned and bool((rates > 0).all())
+        if self.learned:
+            self.log_rate = nn.Parameter(rates.log())
+        else:
+            self.register_buffer("fixed", rates)
+        self.start = weights / weights.sum()
+
+    def rates(self) -> torch.Tensor:
+        """[K] per unit of the clock."""
+        rates: torch.Tensor = torch.exp(self.log_rate) if self.learned else self.get_buffer("fixed")
+        return rates
+
+
+class Bank(Network):
+    """States S_k(t) = Σ exp(−rate_k·age)·e(item) with their masses Σ exp(−rate_k·age), some by age in days, some by age
+    in later moments. Each needs constant work for a new event; here all moments of a window are answered at once.
+
+    interest = z + f(z), z = mix(gate_k·S_k / mass_k^½), the gates moved by log-masses, the age of the last event and
+    the number of events."""
+
+    def __init__(
+        self,
+        items: int,
+        dim: int,
+        hidden: int,
+        days: Decay | None,
+        moments: Decay | None,
+        dropout: float,
+        own: Habit | None,
+    ) -> None:
+        super().__init__(items, own)
+        self.embedding = nn.Embedding(items, dim)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.days, self.moments = days, moments
+        start = torch.cat([decay.start * len(decay.start) for decay in (days, moments) if decay is not None])
+        self.gate = nn.Parameter(start)
+        last = nn.Linear(hidden, len(start))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.felt = nn.Sequential(nn.Linear(len(start) + 2, hidden), nn.GELU(), last)
+        self.mix = nn.Linear(len(start) * dim, dim)
+        self.inner = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: Batch) -> Prediction:
+        valid, visible = batch.valid, batch.visible
+        emb_BLD = self.dropout(self.embedding(batch.items))
+        days_BML = batch.days
+        states, masses = [], []
+        for decay, age_BML in ((self.days, days_BML), (self.moments, batch.later)):
+            for rate in decay.rates() if decay is not None else ():
+                kept_BML = torch.exp(-age_BML * rate) * visible
+                mass_BM = kept_BML.sum(2)
+                state_BMD = torch.bmm(kept_BML, emb_BLD)
+                states.append((state_BMD / (mass_BM + 1e-6).sqrt()[:, :, None])[valid])
+                masses.append(mass_BM[valid])
+        last_R = days_BML.masked_fill(~visible, 1e4).amin(2)[valid]  # 1e4 days: nothing was read
+        felt = (
+            torch.log(torch.stack(masses, 1) + 1e-4),
+            torch.log(last_R + MINUTE)[:, None],
+            torch.log1p(visible.sum(2)[valid])[:, None],
+        )
+        gate_RK = self.gate + self.felt(0.2 * torch.cat(felt, 1))
+        mixed = self.mix((torch.stack(states, 1) * gate_RK[:, :, None]).flatten(1))
+        interest = self.dropout(mixed + self.inner(mixed))
+        return Prediction(interest, self.embedding.weight, self.bias, self.habits(batch))

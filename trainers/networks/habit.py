@@ -1,0 +1,95 @@
+"""Learned retention of a user's own items, for the logits of a neural term."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from trainers.networks.prediction import Cells
+from trainers.sequences import Batch
+
+MINUTE = 1 / 1440
+
+
+class PiecewiseLinear(nn.Module):
+    """A learned function of one number: linear between `knots` evenly spaced ones from `low` to `high`, constant
+    beyond them; zero at first."""
+
+    def __init__(self, low: float, high: float, knots: int, start: torch.Tensor | None = None) -> None:
+        super().__init__()
+        self.low, self.step, self.knots = low, (high - low) / (knots - 1), knots
+        self.values = nn.Parameter(torch.zeros(knots) if start is None else start.clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        place = ((x - self.low) / self.step).clamp(0, self.knots - 1)
+        below = place.detach().floor().clamp_max(self.knots - 2)
+        share = place - below
+        index = below.long()
+        table = torch.stack((self.values[:-1], self.values[1:] - self.values[:-1]), 1)
+        pair = nn.functional.embedding(index, table)
+        return pair[..., 0] + share * pair[..., 1]
+
+
+class Habit(nn.Module):
+    """`own` with learned retention: an item that the user had at ages a₁, a₂, … gets
+
+        gain · log1p(Σ exp(base + T(log a) + P(log₂ rank) + U(hours apart, weekend) + G(log a − log interval)))
+
+    on its logit. T, P, U and G are learned piecewise-linear functions, each of which can be left out; rank is one more
+    than the number of later moments. U matches the time of day and the kind of day (working day or weekend, UTC); G is
+    the renewal of interest around the item's own interval, the typical time between two events of one user with it.
+    """
+
+    def __init__(self, items: int, *, age: bool, rank: bool, calendar: bool, renewal: bool) -> None:
+        super().__init__()
+        low, high, knots = math.log(MINUTE), math.log(1500.0), 18
+        # It begins as the power curve (1 + age / 7 days)^−½.
+        start = -0.5 * nn.functional.softplus(torch.linspace(low, high, knots) - math.log(7))
+        self.age = PiecewiseLinear(low, high, knots, start) if age else None
+        self.rank = PiecewiseLinear(0.0, 10.0, 11) if rank else None
+        self.hours = nn.ModuleList(PiecewiseLinear(0.0, 12.0, 7) for _ in range(2)) if calendar else None
+        self.renewal = PiecewiseLinear(-4.0, 4.0, 17) if renewal else None
+        self.gain = nn.Parameter(torch.tensor(1.0))
+        self.base = nn.Parameter(torch.tensor(2.0))
+        self.register_buffer("log_interval", torch.zeros(items))
+        self.log_interval: torch.Tensor
+
+    def log_weights(self, batch: Batch) -> torch.Tensor:
+        """[B, M, L] the logarithm of what is left of each event."""
+        days_BML = batch.days
+        log_age = days_BML.clamp_min(MINUTE / 60).log()
+        kept = self.base.expand(days_BML.shape)
+        if self.age is not None:
+            kept = kept + self.age(log_age)
+        if self.rank is not None:
+            kept = kept + self.rank(torch.log2(1 + batch.later))
+        if self.renewal is not None:
+            kept = kept + self.renewal(log_age - self.log_interval[batch.items][:, None, :])
+        if self.hours is not None:
+            apart = torch.remainder(days_BML, 1.0) * 24
+            apart = torch.minimum(apart, 24 - apart)
+            alike = weekend(batch.asked)[:, :, None] == weekend(batch.times)[:, None, :]
+            kept = kept + torch.where(alike, self.hours[0](apart), self.hours[1](apart))
+        return kept
+
+    def forward(self, batch: Batch) -> Cells:
+        visible = batch.visible
+        left = torch.exp(self.log_weights(batch).clamp_max(20.0)) * visible
+        alike = (batch.items[:, :, None] == batch.items[:, None, :]) & batch.real[:, None, :]
+        total = torch.bmm(left, alike.to(left.dtype))
+        # Each item counts once, where the moment sees it last.
+        latest = visible & (batch.again[:, None, :] >= batch.seen[:, :, None]) & batch.valid[:, :, None]
+        window, slot, event = latest.nonzero(as_tuple=True)
+        row = torch.cumsum(batch.valid.flatten(), 0).reshape(batch.valid.shape) - 1
+        return Cells(
+            row[window, slot],
+            batch.items[window, event],
+            self.gain * torch.log1p(total[window, slot, event]),
+        )
+
+
+def weekend(days: torch.Tensor) -> torch.Tensor:
+    """Whether a time (days since 1970-01-01, a Thursday) falls on a Saturday or Sunday."""
+    return torch.remainder(torch.floor(days) + 3, 7) >= 5

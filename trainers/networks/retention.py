@@ -1,0 +1,40 @@
+"""A forgetting function inside a network: what its settings call learned are parameters of the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainers.forgetting import ForgettingSettings, build
+
+SPREAD = 1.0  # heads begin with time axes stretched by e^−1 … e^1, or they would all stay alike
+
+
+class Retention(nn.Module):
+    """log R(age), with a curve for each of `heads` heads where the scope is `head`."""
+
+    def __init__(self, settings: ForgettingSettings, heads: int = 1) -> None:
+        super().__init__()
+        self.curve = build(settings)
+        self.heads = heads if settings.scope == "head" else 1
+        parameters = {each.name: each for each in self.curve.parameters}
+        self.learned = tuple(parameters[name] for name in settings.learned)
+        self.free = nn.ParameterList()
+        for each in self.learned:
+            free = torch.from_numpy(each.to_free(self.curve.values[each.name])).float()
+            free = free.expand(self.heads, 1, 1, 1, *free.shape).clone()
+            if self.heads > 1 and each.power and each.kind in ("positive", "positives"):
+                shift = each.power * torch.linspace(-SPREAD, SPREAD, self.heads)
+                free += shift.reshape(-1, *[1] * (free.ndim - 1))
+            self.free.append(nn.Parameter(free))
+
+    def values(self) -> dict[str, Any]:
+        """The learned values as tensors [heads, 1, 1, 1], lists with one more axis at the end."""
+        return {each.name: each.from_free(free) for each, free in zip(self.learned, self.free, strict=True)}
+
+    def forward(self, days_BML: torch.Tensor, later_BML: torch.Tensor) -> torch.Tensor:
+        """[heads, B, M, L] log R of events at their ages on both clocks; one head where all share the curve."""
+        lost: torch.Tensor = self.curve.lost(days_BML[None], later_BML[None], self.values())
+        return -lost.expand(self.heads, *days_BML.shape).to(days_BML.dtype)
