@@ -7,6 +7,7 @@ A *window* is a stretch of one user's events with the moments that are answered 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Windows:
         """Cut queries, sorted by `begin` and then time, into windows of at most 2·`most` events."""
         edges = np.flatnonzero(np.diff(queries.begin, prepend=-1))
         first, last, begin = [], [], []
-        for start, stop in zip(edges.tolist(), [*edges[1:].tolist(), len(queries)], strict=True):
+        for start, stop in pairwise([*edges.tolist(), len(queries)]):
             ends = queries.end[start:stop]
             at = start
             while at < stop:
