@@ -18,12 +18,12 @@ POWER: dict[str, Any] = {"family": "power", "tau": 3.0, "exponent": 0.7}
 BOTH: dict[str, Any] = {
     **POWER,
     "clock": "both",
-    "moments": {"family": "exponential", "half_life": 2.0},
+    "moments": {"family": "exponential", "half_life": 8.0},
     "learn": True,
 }
 OWN: dict[str, Any] = {"age": True, "rank": True, "calendar": True, "renewal": True}
 SMALL: dict[str, dict[str, Any]] = {
-    "mlp": {"hidden": 6, "forgetting": BOTH, "weights": True},
+    "mlp": {"hidden": 20, "forgetting": BOTH, "weights": True},
     "gru": {"forgetting": BOTH},
     "lstm": {"forgetting": BOTH},
     "vae": {"hidden": 6, "forgetting": BOTH},
