@@ -248,7 +248,7 @@ def _place(loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
     for number, part in enumerate(loc):
         inside = [found for model in here for found in _models(_annotation(model, part))]
         of_kind = [model for model in here if _default(model, "kind") == part]
-        if of_kind and not inside and isinstance(loc[number - 1], int):
+        if of_kind and isinstance(loc[number - 1], int):
             here = of_kind
             continue
         steps.append(str(part))

@@ -126,7 +126,7 @@ SPACE = "search={trials: 2, space: %s}"
         ("split.cuts=[0.8, 1.0]", "`0 < cuts[0] < cuts[1] < 1` must hold"),
         ("split.protocol=random", "but got 'random'"),
         ("model.terms=[]", "`model.terms`"),
-        ("model.terms.0.kind=gru", "gru"),
+        ("model.terms.0.kind=grrr", "grrr"),
         ("model.terms.1={kind: own}", "terms must have different names, but 2 are called 'own'"),
         ("model.terms.1.l2=0", "greater than 0, but got 0."),
         ("model.terms.1.l2=many", "but got 'many'."),
