@@ -1,0 +1,185 @@
+"""A cell's figures: its curve chosen on validation, its test queries asked once."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+
+import evaluators
+from benchmarks.forgetting_table.plan import NONE, Cell, Plan, closed
+from harness.data import prepare
+from harness.stage import Stage, StageName
+from trainers.choices import Choices, Crowd
+from trainers.comparison import learnable
+from trainers.encoders import ENCODERS, Encoder, TermSettings
+from trainers.encoders.neural import Neural
+from trainers.fits import fit_term
+from trainers.forgetting import ForgettingSettings
+from trainers.likelihood import CurveFit, fit, log_likelihood
+from trainers.model import Model, ModelSettings
+
+METRIC = "ndcg@10"
+Values = npt.NDArray[np.float64]
+
+
+class Bench:
+    """One data set with both stages open, and closed forms that are fitted once for all curves of their profile."""
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        settings = plan.run_settings(name)
+        store = prepare(settings.data, lambda message: None)
+        self.plan, self.repeats = plan, settings.data.repeats
+        self.stages: dict[StageName, Stage] = {
+            stage: Stage.of(store, settings.split, stage, self.repeats) for stage in ("val", "test")
+        }
+        self.states: dict[str, Any] = {}
+
+    def measure(self, cell: Cell) -> tuple[dict[str, Any], Values]:
+        """(what was chosen, [Q] NDCG@10 of every test query)."""
+        term = self.plan.term(cell.term).model_copy(update={"weight": 1.0})
+        chosen = self._searched(term, cell) if closed(term) else self._learned(term, cell)
+        return chosen
+
+    def _searched(self, term: TermSettings, cell: Cell) -> tuple[dict[str, Any], Values]:
+        space = self.plan.space.model_copy(update={"family": (cell.family,), "clock": (cell.clock,)})
+        sampler = optuna.samplers.PartialFixedSampler(
+            {"curve.family": cell.family, "curve.clock": cell.clock},
+            optuna.samplers.TPESampler(seed=cell.seed, n_startup_trials=max(self.plan.trials // 3, 1)),
+        )
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.enqueue_trial(space.start("curve", cell.family))
+
+        def value(trial: optuna.Trial) -> float:
+            curve = space.settings("curve", space.suggest(trial, "curve"))
+            trial.set_user_attr("curve", curve)
+            return float(self._values("val", _with(term, curve)).mean())
+
+        study.optimize(value, n_trials=1 if cell.family == NONE else self.plan.trials)
+        curve = study.best_trial.user_attrs["curve"]
+        about = {"curve": curve, "validation": study.best_value, "trials": len(study.trials)}
+        return about, self._values("test", _with(term, curve))
+
+    def _values(self, stage: StageName, term: TermSettings) -> Values:
+        """A closed form's figure on every query."""
+        asked = self.stages[stage]
+        kind = ENCODERS[term.kind]
+        key = json.dumps([stage, kind.fit_key(term)], sort_keys=True)
+        if key not in self.states:
+            self.states[key] = fit_term(term, asked.training, repeats=self.repeats).state()
+        encoder = kind(term, len(asked.training.catalogue))
+        encoder.load(self.states[key])
+        return self._asked(asked, term, encoder)
+
+    def _learned(self, term: TermSettings, cell: Cell) -> tuple[dict[str, Any], Values]:
+        """A neural term learns its curve by gradient, for as many epochs as validation finds best."""
+        from trainers.loop import optimise
+
+        curve = self.plan.curve(cell.family, cell.clock)
+        if cell.family == NONE:
+            term = term.without_forgetting()
+        else:
+            scope = term.forgetting.scope
+            term = _with(term, {**curve, "learn": True, "scope": scope})
+        val, test = self.stages["val"], self.stages["test"]
+        encoders, epochs = [], None
+        for data in (replace(val.training, validation=val.queries), test.training):
+            import torch
+
+            torch.manual_seed(cell.seed)
+            encoder = ENCODERS[term.kind](term, len(data.catalogue))
+            assert isinstance(encoder, Neural)
+            encoder.begin(data)
+            trained = optimise(
+                encoder,
+                data,
+                data.moments(),
+                encoder.settings.training,
+                repeats=self.repeats,
+                seed=cell.seed,
+                epochs=epochs,
+            )
+            epochs = trained.best_epoch
+            encoders.append(encoder)
+        validation = float(self._asked(val, term, encoders[0]).mean())
+        about = {"curve": curve, "validation": validation, "trials": 1, "epochs": epochs}
+        return about, self._asked(test, term, encoders[1])
+
+    def _asked(self, stage: Stage, term: TermSettings, encoder: Encoder) -> Values:
+        model = Model(ModelSettings(terms=(term,)), [encoder], encoder.items)
+        return stage.evaluate(model, (METRIC,), ()).values[METRIC]
+
+    def curves(self) -> dict[str, dict[str, Any]]:
+        """By `family/clock`, the curve fitted to the choices of training moments by likelihood and judged on those of
+        validation queries: {"log_likelihood", "behind", "gain", "apart", "half_life", "curve"}."""
+        val = self.stages["val"]
+        crowd = Crowd.of(val.training)
+        training, held_out = (
+            Choices.of(val.training, queries, crowd, repeats=self.repeats, sample=self.plan.sample)
+            for queries in (val.training.moments(), val.queries)
+        )
+        fitted = {
+            f"{family}/{clock}": fit(training, _learnable(family, clock, training))
+            for family, clock in self.plan.curves()
+        }
+        values = {name: log_likelihood(held_out, found) for name, found in fitted.items()}
+        best = max(values, key=lambda name: float(values[name].mean()))
+        found = {}
+        for name, each in fitted.items():
+            behind, gain = (
+                evaluators.paired(first, second, held_out.users)
+                for first, second in ((values[best], values[name]), (values[name], values[f"{NONE}/time"]))
+            )
+            found[name] = {
+                "log_likelihood": float(values[name].mean()),
+                "behind": [behind.difference, behind.low, behind.high],
+                "gain": [gain.difference, gain.low, gain.high],
+                "parameters": each.parameters,
+                "half_life": _half_lives(each),
+                "curve": each.forgetting.to_dict(),
+            }
+        return found
+
+
+def _learnable(family: str, clock: str, choices: Choices) -> ForgettingSettings:
+    if clock != "both":
+        return learnable(family, clock, choices)
+    time = learnable(family, "time", choices).model_dump(exclude={"learn"})
+    moments = {"family": "geometric", "clock": "moments", "rate": 0.9}
+    return ForgettingSettings.model_validate({**time, "clock": "both", "moments": moments, "learn": True})
+
+
+def _half_lives(found: CurveFit) -> dict[str, list[float]]:
+    """By clock, [half-life, low, high]."""
+    factors = {factor.clock: factor for factor in found.forgetting.factors}
+    lives = {next(iter(factors)): [found.half_life, *found.half_life_interval()]}
+    if len(factors) == 2:
+        last = found.forgetting.factors[-1]
+        lives["moments"] = [last.half_life, *found.moments_half_life_interval()]
+    return lives
+
+
+def _with(term: TermSettings, curve: dict[str, Any]) -> TermSettings:
+    dumped = {**term.model_dump(), "forgetting": curve}
+    return ModelSettings.model_validate({"terms": [dumped]}).terms[0]
+
+
+def save(file: Path, about: dict[str, Any], values: Values) -> None:
+    """Whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
+    with partial.open("wb") as stream:
+        np.savez_compressed(stream, about=json.dumps(about), values=values)
+    os.replace(partial, file)
+
+
+def read(file: Path) -> tuple[dict[str, Any], Values]:
+    with np.load(file) as stored:
+        about: dict[str, Any] = json.loads(str(stored["about"]))
+        return about, stored["values"]

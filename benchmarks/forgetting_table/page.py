@@ -1,0 +1,195 @@
+"""The page of the table: figures with intervals, and pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+import evaluators
+from benchmarks.forgetting_table.plan import NONE, Cell, Plan, forgetting
+
+matplotlib.use("Agg")
+
+Values = npt.NDArray[np.float64]
+Measured = dict[Cell, tuple[dict[str, Any], Values]]
+PACKAGES = ("torch", "ray", "numpy", "scipy", "optuna")
+UNITS = {"time": "d", "moments": "moments"}
+
+
+def write(out: Path, source: Path, plan: Plan, results: dict[str, Any]) -> None:
+    """Write the page and its pictures beside it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "# Which forgetting curve, in which term, on which data",
+        "",
+        f"Made by `python -m benchmarks.forgetting_table {source}` on {datetime.now(UTC):%Y-%m-%d}: "
+        f"{os.cpu_count()} CPUs ({platform.machine()}), Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        + ".",
+        "",
+        f"Every curve of a closed-form term had {plan.trials} fits on validation, of a neural term one training in "
+        "which the curve is learned by gradient; the chosen one was fitted anew before the test cut and asked all test "
+        f"queries once (protocol `successive`, full catalogue, NDCG@10, means over {len(plan.seeds)} seed(s)). "
+        "Intervals are 95 % and resample users. A likelihood is of held-out choices, in nats an event: the curve alone, "
+        "fitted to training moments and judged on validation queries.",
+        "",
+    ]
+    for name, (curves, users, done) in results.items():
+        lines += [f"## {name}", "", *_curves(curves), *_ranking(plan, name, users, done)]
+        picture = out.with_name(f"{out.stem}-{name}.png")
+        _picture(picture, curves, plan, users, done)
+        lines += [f"![Curves by family, and what they gain by term on {name}]({picture.name})", ""]
+    missing = [name for name in plan.data if name not in results]
+    if missing:
+        lines += [f"Not measured yet: {', '.join(missing)}.", ""]
+    out.write_text("\n".join(lines))
+
+
+def _curves(curves: dict[str, Any]) -> list[str]:
+    ranked = sorted(curves, key=lambda name: -curves[name]["log_likelihood"])
+    equals = [name for name in ranked if curves[name]["behind"][1] <= 0]
+    simplest = min(equals, key=lambda name: (curves[name]["parameters"], -curves[name]["log_likelihood"]))
+    pays = curves[ranked[0]]["gain"][1] > 0
+    lines = [
+        f"The best curve by likelihood is **{ranked[0]}**; the data cannot tell {len(equals) - 1} other(s) from it, of "
+        f"which **{simplest}** is the simplest. "
+        + (
+            "Forgetting pays."
+            if pays
+            else "Forgetting does not pay: no curve is better than `none` beyond chance."
+        ),
+        "",
+        "| curve | log-likelihood | behind the best | over `none` | half-life | told apart |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ranked:
+        each = curves[name]
+        lines.append(
+            f"| {name if name != f'{NONE}/time' else NONE} | {each['log_likelihood']:.4f} | {_span(each['behind'])} | "
+            f"{_span(each['gain'])} | {_lives(each['half_life'])} | {'yes' if each['behind'][1] > 0 else 'no'} |"
+        )
+    return [*lines, ""]
+
+
+def _lives(lives: dict[str, list[float]]) -> str:
+    return " · ".join(_life(clock, *values) for clock, values in lives.items())
+
+
+def _life(clock: str, value: float, low: float, high: float) -> str:
+    if not math.isfinite(value):
+        return "never"
+    ends = "" if not math.isfinite(high) else f" [{low:.3g}, {high:.3g}]"
+    return f"{value:.3g} {UNITS[clock]}{ends or ' (not determined)'}"
+
+
+def _span(values: list[float]) -> str:
+    return f"{values[0]:+.4f} [{values[1]:+.4f}, {values[2]:+.4f}]"
+
+
+def _means(done: Measured, term: str) -> dict[tuple[str, str], Values]:
+    """By curve, every query's figure, the mean over seeds."""
+    found: dict[tuple[str, str], list[Values]] = {}
+    for cell, (_, values) in done.items():
+        if cell.term == term:
+            found.setdefault((cell.family, cell.clock), []).append(values)
+    return {curve: np.mean(values, 0) for curve, values in found.items()}
+
+
+def _validation(done: Measured, term: str) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for cell, (about, _) in done.items():
+        if cell.term == term:
+            found.setdefault((cell.family, cell.clock), []).append(about["validation"])
+    return {curve: float(np.mean(values)) for curve, values in found.items()}
+
+
+def _ranking(plan: Plan, name: str, users: Values, done: Measured) -> list[str]:
+    trends = _validation(done, "trend")
+    control = _means(done, "trend")[max(trends, key=lambda curve: trends[curve])] if trends else None
+    lines = [
+        "NDCG@10 on test. By term, the curve that validation chose, beside `none` and the best `trend`:",
+        "",
+        "| term | chosen on validation | NDCG@10 | over `none` | over `trend` |",
+        "|---|---|---|---|---|",
+    ]
+    tables = []
+    for term in [each.label for each in plan.terms]:
+        means, validation = _means(done, term), _validation(done, term)
+        if (NONE, "time") not in means:
+            continue
+        chosen = max(validation, key=lambda curve: validation[curve])
+        gains = {
+            curve: evaluators.paired(values, means[NONE, "time"], users) for curve, values in means.items()
+        }
+        figure = evaluators.paired(means[chosen], np.zeros(len(users)), users)
+        over = evaluators.paired(means[chosen], control, users) if control is not None else None
+        lines.append(
+            f"| `{term}` | {'/'.join(chosen) if chosen[0] != NONE else NONE} | {figure.difference:.4f} "
+            f"[{figure.low:.4f}, {figure.high:.4f}] | {_gap(gains[chosen])} | {_gap(over) if over else ''} |"
+        )
+        tables += [
+            f"<details><summary><code>{term}</code>: all {len(means)} curves</summary>",
+            "",
+            "| curve | validation | test | over `none` |",
+            "|---|---|---|---|",
+            *(
+                f"| {'/'.join(curve) if curve[0] != NONE else NONE} | {validation[curve]:.4f} | "
+                f"{float(means[curve].mean()):.4f} | {_gap(gains[curve])} |"
+                for curve in sorted(means, key=lambda curve: -validation[curve])
+            ),
+            "",
+            "</details>",
+            "",
+        ]
+    return [*lines, "", *tables]
+
+
+def _gap(found: evaluators.Difference) -> str:
+    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+
+
+def _picture(file: Path, curves: dict[str, Any], plan: Plan, users: Values, done: Measured) -> None:
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    ages = np.geomspace(1 / 24, 365, 200)
+    ranked = [
+        name
+        for name in sorted(curves, key=lambda name: -curves[name]["log_likelihood"])
+        if name.endswith("/time")
+    ]
+    for number, name in enumerate(ranked[:8]):
+        curve = forgetting(curves[name]["curve"])
+        left.plot(
+            ages,
+            curve.at(ages) / curve.starts_at,
+            label=name.removesuffix("/time"),
+            lw=2.5 if not number else 1.2,
+        )
+    left.set(xscale="log", xlabel="age in days", ylabel="what is left", ylim=(0, 1.05))
+    left.set_title("curves by likelihood, the best first", fontsize=10)
+    left.legend(fontsize=8)
+    terms = [term.label for term in plan.terms if (NONE, "time") in _means(done, term.label)]
+    rows = [curve for curve in plan.curves() if curve[0] != NONE]
+    grid = np.full((len(rows), max(len(terms), 1)), np.nan)
+    for column, term in enumerate(terms):
+        means = _means(done, term)
+        for row, curve in enumerate(rows):
+            if curve in means:
+                grid[row, column] = float((means[curve] - means[NONE, "time"]).mean())
+    most = np.nanmax(np.abs(grid), initial=1e-6) if np.isfinite(grid).any() else 1.0
+    shown = right.imshow(grid, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+    right.set_xticks(range(len(terms)), terms, rotation=30, fontsize=8)
+    right.set_yticks(range(len(rows)), ["/".join(curve) for curve in rows], fontsize=5)
+    right.set_title("NDCG@10 over none, by term", fontsize=10)
+    figure.colorbar(shown, ax=right)
+    figure.savefig(file, dpi=110)

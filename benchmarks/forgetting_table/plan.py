@@ -1,0 +1,142 @@
+"""What the table is made of: its configuration, and the cells that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness import source_digest
+from harness.settings import RunSettings, load
+from trainers.encoders import ENCODERS, ClosedForm, TermSettings
+from trainers.forgetting import FAMILIES, Forgetting, build
+from trainers.model import ModelSettings
+from trainers.space import ClockName, FamilyName, ForgettingSpace
+
+NONE = "none"
+
+
+class Source(BaseModel):
+    """`{config: movielens-100k.yaml, set: [data.events=/data/events.csv.gz]}`: a data set, as a run's file has it.
+
+    Attributes:
+        config: relative to the table's file.
+        set: changes of it, as `--set` takes them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: str
+    set: tuple[str, ...] = ()
+
+
+class Plan(BaseModel):
+    """The configuration of a table.
+
+    Attributes:
+        data: by name, the data sets.
+        terms: what each model is, alone; closed forms search their curve, neural terms learn it from where the search
+            space begins. `own` is left out where nothing is taken twice.
+        families, clocks: which curves; `none` is always there.
+        space: the ranges that are searched.
+        trials: fits of a closed form on validation, for each curve.
+        seeds: of the searches and the fits; figures are means over them.
+        sample: choices that a curve's likelihood is fitted on, and as many that it is judged on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: dict[str, Source] = Field(min_length=1)
+    terms: tuple[Annotated[TermSettings, Field(discriminator="kind")], ...] = Field(min_length=1)
+    families: tuple[FamilyName, ...] = tuple(FAMILIES)  # type: ignore[assignment]
+    clocks: tuple[ClockName, ...] = ("time", "moments", "both")
+    space: ForgettingSpace = ForgettingSpace()
+    trials: int = Field(12, ge=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    sample: int = Field(5000, ge=100)
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        plan = cls.model_validate(yaml.safe_load(path.read_text()))
+        folder = path.absolute().parent
+        sources = {
+            name: source.model_copy(update={"config": str(folder / source.config)})
+            for name, source in plan.data.items()
+        }
+        return plan.model_copy(update={"data": sources})
+
+    def run_settings(self, name: str) -> RunSettings:
+        source = self.data[name]
+        return load(source.config, list(source.set))
+
+    def curves(self) -> list[tuple[str, str]]:
+        """(family, clock), `none` first and once."""
+        families = [family for family in self.families if family != NONE]
+        return [(NONE, "time"), *((family, clock) for family in families for clock in self.clocks)]
+
+    def cells(self, name: str) -> list[Cell]:
+        """The cells of a data set, those of one term together, the control before what is compared with it."""
+        repeats = self.run_settings(name).data.repeats
+        return [
+            Cell(name, term.label, family, clock, seed)
+            for term in self.terms
+            if repeats or term.kind != "own"
+            for family, clock in self.curves()
+            if fits(term, self.curve(family, clock))
+            for seed in self.seeds
+        ]
+
+    def term(self, label: str) -> TermSettings:
+        return next(term for term in self.terms if term.label == label)
+
+    def curve(self, family: str, clock: str) -> dict[str, Any]:
+        """A family in the middle of the space, as it stands in a configuration."""
+        space = self.space.model_copy(update={"family": (family,), "clock": (clock,)})
+        return space.settings("curve", space.start("curve", family))
+
+
+def closed(term: TermSettings) -> bool:
+    return issubclass(ENCODERS[term.kind], ClosedForm)
+
+
+def fits(term: TermSettings, curve: dict[str, Any]) -> bool:
+    """Whether a term can have a curve: a state that decays wants a sum of exponentials."""
+    try:
+        ModelSettings.model_validate({"terms": [{**term.model_dump(), "weight": 1.0, "forgetting": curve}]})
+    except ValueError:
+        return False
+    return True
+
+
+def forgetting(curve: dict[str, Any]) -> Forgetting:
+    from trainers.forgetting import ForgettingSettings
+
+    return build(ForgettingSettings.model_validate(curve))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One curve of one term on one data set."""
+
+    data: str
+    term: str
+    family: str
+    clock: str
+    seed: int
+
+    def file(self, folder: Path, plan: Plan) -> Path:
+        """Where its result lies: under a name that changes with everything that decides it."""
+        content = [
+            source_digest(),
+            plan.data[self.data].model_dump(),
+            plan.term(self.term).model_dump(mode="json"),
+            plan.space.model_dump(mode="json", exclude={"family", "clock"}),
+            plan.trials,
+        ]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+        return folder / f"{self.data}-{self.term}-{self.family}-{self.clock}-{self.seed}-{key}.npz"
