@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trainers.networks.habit import Habit
     from trainers.networks.prediction import Network
 
+RATES = ("half_life", "half_lives", "rate")  # the parameters that say how fast a state decays
 SIXTH = (1 / 6,) * 6
 BANK = ForgettingSettings(
     family="mixture",
@@ -62,6 +63,10 @@ class Recurrent(Neural):
         from trainers.networks.bank import Bank, Decay
 
         s = self.settings
-        learned = bool(s.forgetting.learn)
-        decays = {curve.clock: Decay(curve, learned) for curve in build(s.forgetting).factors}
+        curve = build(s.forgetting)
+        decays = {}
+        for factor in curve.factors:
+            place = "moments." if factor is not curve and factor.clock == "moments" else ""
+            names = {f"{place}{each.name}" for each in factor.parameters if each.name.split(".")[-1] in RATES}
+            decays[factor.clock] = Decay(factor, bool(names & set(s.forgetting.learned)))
         return Bank(self.items, s.dim, s.hidden, decays.get("time"), decays.get("moments"), s.dropout, own)

@@ -12,7 +12,8 @@ from trainers.sequences import Batch
 
 
 class Decay(nn.Module):
-    """The rates of K states on one clock: those of a curve that is a sum of exponentials."""
+    """The rates of K states on one clock: those of a curve that is a sum of exponentials. What never decays (a floor)
+    does not learn to."""
 
     def __init__(self, curve: Forgetting, learned: bool) -> None:
         super().__init__()
@@ -22,17 +23,19 @@ class Decay(nn.Module):
                 f"a state must decay exponentially, but `{curve.family}` is no sum of exponentials."
             )
         rates, weights = (torch.from_numpy(array).float() for array in found)
-        self.learned = learned and bool((rates > 0).all())
+        self.still = int((rates == 0).sum())  # the first ones: a floor stands before what is above it
+        self.learned = learned and self.still < len(rates)
         if self.learned:
-            self.log_rate = nn.Parameter(rates.log())
+            self.log_rate = nn.Parameter(rates[self.still :].log())
         else:
             self.register_buffer("fixed", rates)
         self.start = weights / weights.sum()
 
     def rates(self) -> torch.Tensor:
         """[K] per unit of the clock."""
-        rates: torch.Tensor = torch.exp(self.log_rate) if self.learned else self.get_buffer("fixed")
-        return rates
+        if not self.learned:
+            return self.get_buffer("fixed")
+        return nn.functional.pad(torch.exp(self.log_rate), (self.still, 0))
 
 
 class Bank(Network):
