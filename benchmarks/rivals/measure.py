@@ -105,7 +105,7 @@ class Book:
         self.values = values / name
         self.test = test
         split = test.split
-        self.head = {
+        self.head: dict[str, Any] = {
             "data": name,
             "protocol": split.protocol,
             "repeats": test.repeats,
@@ -117,7 +117,10 @@ class Book:
         self.origin = [test.store.fingerprint, split.protocol, split.start, test.repeats]
         self.entries: dict[str, dict[str, Any]] = {}
         if self.path.exists():
-            self.entries = json.loads(self.path.read_text())["rivals"]
+            read = json.loads(self.path.read_text())
+            self.entries = read["rivals"]
+            if "lethe" in read:
+                self.head["lethe"] = read["lethe"]
 
     def key(self, content: Any) -> str:
         return hashlib.sha256(json.dumps([self.origin, content], sort_keys=True).encode()).hexdigest()[:16]

@@ -103,6 +103,7 @@ def test_what_is_measured_is_found_and_compared(
     read = json.loads(again.path.read_text())
     assert read["rivals"]["Recent"]["test"] == evaluators.interval(ndcg, test.users).to_dict()
     assert read["rivals"]["Recent"]["lethe minus rival"]["difference"] == 0
+    Book("tiny", test, tmp_path / "values").write("Other", again.key(2), {"settings": {}}, ndcg)
     assert "| Lethe − Recent | +0.0000 [+0.0000, +0.0000] |" in table.markdown([again.path])
 
 
