@@ -67,7 +67,7 @@ def _explanation(package: Package, histories: Histories, column: int) -> dict[st
         split = encoder.event_scores(histories, column) if term.scale == "raw" else None
         if split is None:
             continue
-        left = encoder.forgetting.retention(histories.days, histories.moments)
+        left = encoder.left(histories)
         for event in np.argsort(-np.abs(split), kind="stable")[:EVENTS_SHOWN].tolist():
             if split[event]:
                 entry = events.setdefault(

@@ -132,6 +132,8 @@ class RunSettings(_Settings):
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
+        for term in self.model.terms:
+            self._has_groups(term.label, term.forgetting.scope)
         weighted = [term.label for term in self.model.terms if term.weights]
         if weighted and self.data.columns.weight is None:
             raise ValueError(
@@ -144,6 +146,19 @@ class RunSettings(_Settings):
                 "or leave `finetune` out."
             )
         return self
+
+    def _has_groups(self, label: str, scope: str) -> None:
+        """Raise ValueError where the data cannot have the groups of a scope."""
+        needed = {
+            "event_type": (
+                self.data.columns.event_type,
+                "`data.columns.event_type`, the column of the types",
+            ),
+            "category": (self.data.items, "`data.items`, a table with a column `categories`"),
+        }
+        there, what = needed.get(scope, (True, ""))
+        if not there:
+            raise ValueError(f"`scope: {scope}` of the term {label!r} needs {what}.")
 
     @property
     def metric(self) -> str:

@@ -31,6 +31,7 @@ from trainers.encoders import ENCODERS, ClosedForm, TermSettings
 from trainers.finetune import neural_terms
 from trainers.fits import Fits, fit_term
 from trainers.forgetting import ForgettingSettings
+from trainers.learning import named
 from trainers.model import Model, ModelSettings
 from trainers.pretrain import Fit, Resources, fit, watch
 from trainers.search import SearchResult, search
@@ -70,6 +71,7 @@ class Workshop:
             f"data: {counts.events:,} events, {counts.users:,} users, {counts.items:,} items {found} in {store.path}"
             + (f"; {counts.rejected:,} rows set aside in {store.rejected_file}" if counts.rejected else "")
         )
+        _known_groups(settings.model, store)
         return cls(settings, store)
 
     @cached_property
@@ -321,6 +323,15 @@ class Workshop:
             return self.assemble(self.val, model, self.pretrain([model]))
         validated = self.pretrain([model]) if neural_terms(model) else None
         return self.assemble(self.test, model, self.fit([self.request("test", [model], validated)], "fit")[0])
+
+
+def _known_groups(model: ModelSettings, store: Store) -> None:
+    """The groups that stretches are given for must be there: a name that is written wrong would change nothing."""
+    for term in model.terms:
+        try:
+            named(term.forgetting, store.log)
+        except ValueError as error:
+            raise ConfigurationError(f"The term {term.label!r}: {error}") from None
 
 
 def _fits_the_cluster(workers: int, gpu: bool) -> None:

@@ -233,10 +233,11 @@ class Choices:
     def of_crowd(
         cls, data: TrainingData, *, sample: int = 5000, each: int = 4, bins: int = AGE_BINS, seed: int = 0
     ) -> Choices:
-        """The training choices as followings of the crowd: P(i at t) = λ0·pop(i) + λ1·Σ R·1[item = i] / Σ R over
-        everybody's events strictly before t, whose ages are counted in bins even on a log scale (source `recent`).
+        """The training choices as followings of the crowd: P(i at t) = λ0 / I + λ1·Σ R·1[item = i] / Σ R over all
+        events strictly before t, whose ages are counted in bins even on a log scale (source `recent`).
 
-        It is the likelihood of a popularity that decays. Its clock is time: a crowd has no moments of its own."""
+        It is the likelihood of a popularity that decays. Its clock is time: a crowd has no moments of its own, and what
+        is popular over all of training would know of the future."""
         random = np.random.default_rng(seed)
         queries = data.moments()
         chosen, moment, targets = _drawn(queries, sample, each, random)
@@ -268,9 +269,6 @@ class Choices:
         shares = hits[t, b] / mass[moment[t], b]
         source = sp.csr_array((shares, (t, number[moment[t], b])), shape=(len(moment), int(offsets[-1])))
         days = np.broadcast_to(middle, mass.shape)[full]
-        popular = (np.bincount(columns, minlength=len(data.catalogue)) + 1.0) / (
-            len(columns) + len(data.catalogue)
-        )
         user = log.users_of(queries.begin[chosen])[there]
         return cls(
             offsets,
@@ -279,7 +277,7 @@ class Choices:
             mass[full].astype(np.float64),
             user,
             moment,
-            popular[targets],
+            np.full(len(targets), 1 / len(data.catalogue)),
             {"recent": source},
         )
 

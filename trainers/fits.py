@@ -136,9 +136,10 @@ def fit_term(
             )
             return encoder
         statistics = fits.statistics(term) if fits else None
-        encoder.solve(
-            statistics if statistics is not None else encoder.statistics(data, slice(0, data.log.users))
-        )
+        if statistics is None:
+            encoder.prepare(data, repeats=repeats, seed=seed)
+            statistics = encoder.statistics(data, slice(0, data.log.users))
+        encoder.solve(statistics)
     else:
         assert isinstance(encoder, Neural)
         state = fits.state(term) if fits else None

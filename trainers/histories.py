@@ -164,13 +164,26 @@ class Histories:
         pointer = np.concatenate(([0], np.cumsum(np.bincount(row_of_cell, minlength=len(self)))))
         return cell, pointer, column_of_cell.astype(np.int32)
 
-    def retained(self, forgetting: Forgetting, weighted: bool) -> npt.NDArray[np.float64]:
-        """[E] what is left of each event: R(age), times the log's weight where `weighted`."""
-        kept = forgetting.retention(self.days, self.moments)
+    def retained(
+        self, forgetting: Forgetting, weighted: bool, longer: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """[E] what is left of each event: R(age), times the log's weight where `weighted`.
+
+        Args:
+            longer: [E] how many times longer than the curve's each event's ages are.
+        """
+        factor = 1.0 if longer is None else longer
+        kept = forgetting.retention(self.days / factor, self.moments / factor)
         return kept * self.weights if weighted else kept
 
-    def profile(self, forgetting: Forgetting, weighted: bool = False) -> sp.csr_array:
-        """[Q, I] float32: what is left of each user's interest in each item, Σ R(age)·w over its events."""
+    def profile(
+        self,
+        forgetting: Forgetting,
+        weighted: bool = False,
+        longer: npt.NDArray[np.float64] | None = None,
+    ) -> sp.csr_array:
+        """[Q, I] float32: what is left of each user's interest in each item, Σ R(age)·w over its events, as `retained`
+        has them."""
         cell, pointer, columns = self._cells
-        data = np.bincount(cell, self.retained(forgetting, weighted), minlength=len(columns))
+        data = np.bincount(cell, self.retained(forgetting, weighted, longer), minlength=len(columns))
         return sp.csr_array((data.astype(np.float32), columns, pointer), shape=(len(self), self.items))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ LAYOUT = {"offsets": "<i8", "items": "<i4", "times": "<f8", "weights": "<f4", "t
 """Array → type on disk of a packed log's folder; each is a file `<name>.bin` without a header."""
 CATEGORY = ("category.bin", "<i4")
 """File and type on disk of the items' categories, beside the arrays of `LAYOUT`; it has no header either."""
+NAMES = {"event_type": "types.arrow", "category": "categories.arrow"}
+"""By scope, the file on disk of its groups' names, in order of number (column `id`); a log may have none."""
 
 
 def moment_numbers(
@@ -57,6 +60,7 @@ class PackedLog:
         vocabulary: how many items the vocabulary has.
         types: int16 [N], numbers of the event types, -1 for one that is not known; all 0 where left out.
         category: int32 [vocabulary], each item's category, -1 for none; or None: no item has one.
+        names: by scope (`event_type`, `category`), the names of its groups in order of number, where they are known.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -66,6 +70,7 @@ class PackedLog:
     vocabulary: int
     types: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     category: npt.NDArray[np.int32] | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.types) != len(self.items):
@@ -91,7 +96,8 @@ class PackedLog:
         arrays: dict[str, Any] = {
             name: np.memmap(Path(folder) / f"{name}.bin", kind, mode="r") for name, kind in LAYOUT.items()
         }
-        return cls(**arrays, vocabulary=vocabulary, category=open_category(folder, vocabulary))
+        category = open_category(folder, vocabulary)
+        return cls(**arrays, vocabulary=vocabulary, category=category, names=_names(Path(folder)))
 
     def users_of(self, begin: npt.NDArray[np.integer]) -> IntArray:
         """[Q] the users whose rows hold `begin`, -1 for one past the last row. A user without events holds none."""
@@ -103,6 +109,17 @@ def open_category(folder: Path | str, vocabulary: int) -> npt.NDArray[np.int32]:
     """Memory-map the categories [vocabulary] of a packed log's folder."""
     name, kind = CATEGORY
     return np.memmap(Path(folder) / name, kind, mode="r", shape=(vocabulary,))
+
+
+def _names(folder: Path) -> dict[str, list[str]]:
+    import pyarrow as pa  # here: whoever makes a log in memory has no need of it
+
+    found = {}
+    for scope, name in NAMES.items():
+        if (folder / name).exists():
+            with pa.memory_map(str(folder / name)) as file:
+                found[scope] = pa.ipc.open_file(file).read_all().column("id").to_pylist()
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from harness.data.errors import DataError
 from harness.data.items import CATEGORIES, TITLE
-from trainers.log import CATEGORY, LAYOUT, PackedLog, open_category
+from trainers.log import CATEGORY, LAYOUT, NAMES, PackedLog, open_category
 
 FORMAT = 2
 """Version of the layout; a store of another version is packed anew."""
 MANIFEST = "manifest.json"
 REJECTED = "rejected.csv"
 USERS, ITEMS = "users.arrow", "items.arrow"
-TYPE_NAMES, CATEGORY_NAMES = "types.arrow", "categories.arrow"
+TYPE_NAMES, CATEGORY_NAMES = NAMES["event_type"], NAMES["category"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,14 @@ class Store:
     def log(self) -> PackedLog:
         """The events as fits and encoders read them."""
         return PackedLog(
-            self.offsets, self.items, self.times, self.weights, self.counts.items, self.types, self.category
+            self.offsets,
+            self.items,
+            self.times,
+            self.weights,
+            self.counts.items,
+            self.types,
+            self.category,
+            {"event_type": self.event_types.tolist(), "category": self.category_names.tolist()},
         )
 
     @property

@@ -229,3 +229,25 @@ def test_the_key_names_of_the_documentation_are_there() -> None:
     assert set(RunSettings.model_fields) >= {
         "data", "split", "model", "evaluate", "search", "registry", "finetune", "train", "ab",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("event_type", "`scope: event_type` of the term 'own' needs `data.columns.event_type`"),
+        ("category", "`scope: category` of the term 'own' needs `data.items`"),
+        (
+            "head",
+            "`forgetting.scope` of `own` must be one of (all, event_type, category, user), but got 'head'",
+        ),
+    ],
+)
+def test_a_scope_needs_its_groups(config: Path, change: str, message: str) -> None:
+    assert message in refused(config, f"model.terms.0.forgetting.scope={change}")
+
+
+def test_a_scope_is_taken_where_its_groups_are(config: Path) -> None:
+    scoped = ["model.terms.0.forgetting.scope=event_type", "data.columns={event_type: kind}"]
+    assert load(config, scoped).model.terms[0].forgetting.scope == "event_type"
+    scoped = ["model.terms.0.forgetting.scope=category", "data.items=items.csv"]
+    assert load(config, scoped).model.terms[0].forgetting.scope == "category"

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainers import helpers
-from trainers.log import DAY, PackedLog, Queries, TrainingData, moment_numbers, ranges
+from trainers.log import DAY, NAMES, PackedLog, Queries, TrainingData, moment_numbers, ranges
 
 # User 0: items 0; 1 and 2 together; 0 again; later 3. User 1: nothing. User 2: item 2, then 4, both after day 6.
 # User 3: one basket of two. Training ends before day 6: item 3 and 4 are not in the catalogue.
@@ -183,3 +184,12 @@ def test_validation_of_the_helper_sees_what_happened_since() -> None:
     data = helpers.training(log, 6, validate=True)
     assert data.validation is not None
     assert helpers.lists(data.validation) == [{"day": 8.0, "rows": (2, 3), "targets": [1]}]
+
+
+def test_a_packed_log_knows_the_names_of_its_groups(tmp_path: Path) -> None:
+    helpers.write_log(helpers.crowded(), tmp_path / "log")
+    assert PackedLog.open(tmp_path / "log", 9).names == {}
+    table = pa.table({"id": ["sold", "viewed"]})
+    with pa.ipc.new_file(str(tmp_path / "log" / NAMES["event_type"]), table.schema) as file:
+        file.write_table(table)
+    assert PackedLog.open(tmp_path / "log", 9).names == {"event_type": ["sold", "viewed"]}

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+import scipy.sparse as sp
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trainers.forgetting import ForgettingSettings, build
+from trainers.forgetting import Forgetting, ForgettingSettings, build
 from trainers.histories import Histories
+from trainers.learning import of_history
 from trainers.log import TrainingData
 
 Array = npt.NDArray[np.generic]
 Scores = npt.NDArray[np.floating]
 Statistics = dict[str, npt.NDArray[np.floating]]
 """Sums over users: those of two halves of the users add up to those of all."""
+
+PREFIX = "forgetting."
+STRETCH = f"{PREFIX}stretch"
+"""What a learned curve is called among the arrays of a term."""
 
 
 class EncoderSettings(BaseModel):
@@ -33,6 +40,8 @@ class EncoderSettings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    scopes: ClassVar[tuple[str, ...]] = ("all",)
+    """Whose curves the term can tell apart; `head` too where it has heads."""
 
     kind: str
     name: str = Field("", pattern=r"^[A-Za-z0-9_-]*$")  # it becomes a file name, and `+` joins names
@@ -44,6 +53,16 @@ class EncoderSettings(BaseModel):
     @property
     def label(self) -> str:
         return self.name or self.kind
+
+    @model_validator(mode="after")
+    def _has_the_scope(self) -> Self:
+        scopes = (*self.scopes, *(["head"] if "heads" in type(self).model_fields else []))
+        if self.forgetting.scope not in scopes:
+            raise ValueError(
+                f"`forgetting.scope` of `{self.kind}` must be one of ({', '.join(scopes)}), but got "
+                f"{self.forgetting.scope!r}."
+            )
+        return self
 
     def without_forgetting(self) -> Self:
         """The same term under `none`: it remembers everything, in its profile and in its loss."""
@@ -78,24 +97,122 @@ class Encoder(ABC):
         key: dict[str, Any] = settings.model_dump(mode="json", exclude={"name", "weight", "scale"})
         return key
 
+    def left(self, histories: Histories) -> npt.NDArray[np.float64]:
+        """[E] R(age) of each event, as this term forgets."""
+        return histories.retained(self.forgetting, weighted=False)
+
     def event_scores(self, histories: Histories, column: int) -> Scores | None:
         """[E] what each event of one history adds to the raw score of `column`, summing to it exactly; None where
         the encoder does not split over events."""
         return None
 
 
+class HistorySettings(EncoderSettings):
+    """A term whose closed form weights a history: each event may fade by its type, its category or its user."""
+
+    scopes: ClassVar[tuple[str, ...]] = ("all", "event_type", "category", "user")
+
+
 class ClosedForm(Encoder):
-    """An encoder that is solved from sums over users, so that many workers can each sum their own."""
+    """An encoder that is solved from sums over users, so that many workers can each sum their own.
+
+    Its curve may be learned (`forgetting.learn`), and stretched by group (`forgetting.scope`): `prepare` does both,
+    before the sums are taken. The result travels in the sums, and is part of the state, under names that start with
+    `forgetting.`: subclasses add theirs to what these methods return.
+
+    Attributes:
+        forgetting: the common curve.
+        stretch: float64 [G] how many times longer its ages are, by group number; None where all are alike.
+    """
+
+    stretch: npt.NDArray[np.float64] | None = None
+    prepared = False
+
+    def prepare(self, data: TrainingData, *, repeats: bool, seed: int) -> None:
+        """Learn from the training events of all users what `statistics` needs; the same on every worker."""
+        self.forgetting, self.stretch = self.learn(data, repeats, seed)
+        self.prepared = True
+
+    def learn(
+        self, data: TrainingData, repeats: bool, seed: int
+    ) -> tuple[Forgetting, npt.NDArray[np.float64] | None]:
+        """The curve that the settings ask for, and its stretches."""
+        return of_history(self.settings.forgetting, data, repeats=repeats, seed=seed)
 
     @abstractmethod
     def statistics(self, data: TrainingData, users: slice) -> Statistics:
-        """The sums over a range of users."""
+        """The sums over a range of users. The curve is with the first of them, and 0 elsewhere."""
+        if self.curve_key(self.settings) and not self.prepared:
+            raise RuntimeError(
+                f"`{self.settings.label}` settles its curve: `prepare` goes before `statistics`."
+            )
+        first = users.start == 0 and users.stop > 0
+        return {name: array * float(first) for name, array in self._curve().items()}
 
     @abstractmethod
     def solve(self, statistics: Statistics) -> None:
         """Fit from the sums over all users."""
+        self.load_curve(statistics)
+
+    def state(self) -> dict[str, Array]:
+        return dict(self._curve())
+
+    def load(self, state: dict[str, Array]) -> None:
+        self.load_curve(state)
 
     @classmethod
     def statistics_key(cls, settings: Any) -> dict[str, Any]:
         """The settings on which the sums depend: a search that varies others sums once."""
         return cls.fit_key(settings)
+
+    @staticmethod
+    def curve_key(settings: Any) -> dict[str, Any]:
+        """The settings of a curve that a fit settles; empty where the settings say all of it."""
+        forgetting: ForgettingSettings = settings.forgetting
+        settled = forgetting.learned or forgetting.stretch
+        return {"forgetting": forgetting.model_dump(mode="json")} if settled else {}
+
+    def _curve(self) -> Statistics:
+        found: Statistics = {} if self.stretch is None else {STRETCH: self.stretch}
+        if self.settings.forgetting.learned:
+            for name, value in self.forgetting.values.items():
+                found[PREFIX + name] = np.array(value, np.float64).reshape(-1)
+        return found
+
+    def load_curve(self, state: Mapping[str, Array]) -> None:
+        """Take the curve from a state or from sums."""
+        found = {name: np.asarray(array, np.float64) for name, array in state.items()}
+        if STRETCH in found:
+            self.stretch = found[STRETCH]
+        many = {each.name for each in self.forgetting.parameters if each.many}
+        values = {
+            name: found[PREFIX + name] if name in many else found[PREFIX + name][0]
+            for name in self.forgetting.values
+            if PREFIX + name in found
+        }
+        if values:
+            self.forgetting = self.forgetting.with_values(values)
+
+    def longer(self, histories: Histories) -> npt.NDArray[np.float64] | None:
+        """[E] how many times longer each event's ages are; None where all are alike."""
+        if self.stretch is None:
+            return None
+        return self.of_groups(histories.groups(self.settings.forgetting.scope))
+
+    def of_groups(self, group: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """[n] the stretch of each group; 1, the common curve, for one that is not known."""
+        assert self.stretch is not None
+        known = (group >= 0) & (group < len(self.stretch))
+        found: npt.NDArray[np.float64] = np.append(self.stretch, 1.0)[np.where(known, group, -1)]
+        return found
+
+    def left(self, histories: Histories) -> npt.NDArray[np.float64]:
+        return histories.retained(self.forgetting, False, self.longer(histories))
+
+    def retained(self, histories: Histories) -> npt.NDArray[np.float64]:
+        """[E] what is left of each event, times its weight where the settings ask for it."""
+        return histories.retained(self.forgetting, self.settings.weights, self.longer(histories))
+
+    def profile(self, histories: Histories) -> sp.csr_array:
+        """[Q, I] what is left of each interest."""
+        return histories.profile(self.forgetting, self.settings.weights, self.longer(histories))

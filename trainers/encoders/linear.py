@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from pydantic import Field
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
-from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, Statistics
+from trainers.encoders.base import Array, ClosedForm, HistorySettings, Scores, Statistics
 from trainers.histories import Histories
 from trainers.log import Queries, TrainingData
 
@@ -22,7 +22,7 @@ BLOCK_ROWS = 256  # of a matrix that is mirrored
 NOT_POSITIVE = "`linear`: the Gram matrix plus l2 is not positive definite ({}); raise l2."
 
 
-class LinearSettings(EncoderSettings):
+class LinearSettings(HistorySettings):
     """`{kind: linear, variant: ease, l2: 500, forgetting: {family: exponential, half_life: 30}}`.
 
     Attributes:
@@ -51,7 +51,7 @@ class Linear(ClosedForm):
     @classmethod
     def statistics_key(cls, settings: Any) -> dict[str, Any]:
         if settings.variant == "ease":
-            return {"kind": "linear", "variant": "ease"}
+            return {"kind": "linear", "variant": "ease", **cls.curve_key(settings)}
         return {name: value for name, value in cls.fit_key(settings).items() if name != "l2"}
 
     @classmethod
@@ -62,8 +62,10 @@ class Linear(ClosedForm):
 
     def statistics(self, data: TrainingData, users: slice) -> Statistics:
         if self.settings.variant == "ease":
-            return {"gram": self._pairs_gram(data, users)}
-        return self._moments_gram(data, data.moments(users))
+            sums: Statistics = {"gram": self._pairs_gram(data, users)}
+        else:
+            sums = self._moments_gram(data, data.moments(users))
+        return {**super().statistics(data, users), **sums}
 
     def _pairs_gram(self, data: TrainingData, users: slice) -> Matrix:
         """XᵀX; its entries are counts, which float32 holds exactly up to 16 million users of a pair."""
@@ -89,9 +91,7 @@ class Linear(ClosedForm):
         cross = np.zeros((self.items, self.items))
         for start in range(0, len(moments), BLOCK_MOMENTS):
             block = moments.take(slice(start, start + BLOCK_MOMENTS))
-            profile = Histories.of(data.log, block, data.column, self.items).profile(
-                self.forgetting, self.settings.weights
-            )
+            profile = self.profile(Histories.of(data.log, block, data.column, self.items))
             share = 1.0 / np.diff(block.target_offsets)
             answer = sp.csr_array(
                 (np.repeat(share, np.diff(block.target_offsets)), block.targets, block.target_offsets),
@@ -102,6 +102,7 @@ class Linear(ClosedForm):
         return {"gram": gram, "cross": cross}
 
     def solve(self, statistics: Statistics) -> None:
+        super().solve(statistics)
         if self.settings.variant == "ease":
             self.matrix = _ease(statistics["gram"].astype(np.float32), self.settings.l2)
         else:
@@ -115,20 +116,20 @@ class Linear(ClosedForm):
             self.matrix = np.asarray(cho_solve(factor, answer), np.float32)
 
     def score(self, histories: Histories) -> Scores:
-        profile = histories.profile(self.forgetting, self.settings.weights)
+        profile = self.profile(histories)
         # By column: each row of the matrix is read once for all queries, not once an event (a third less time).
         scores: Scores = profile.tocsc() @ self.matrix
         return scores
 
     def state(self) -> dict[str, Array]:
-        return {"matrix": self.matrix}
+        return {**super().state(), "matrix": self.matrix}
 
     def load(self, state: dict[str, Array]) -> None:
+        super().load(state)
         self.matrix = np.asarray(state["matrix"], np.float32)
 
     def event_scores(self, histories: Histories, column: int) -> Scores:
-        kept = histories.retained(self.forgetting, self.settings.weights)
-        split: Scores = kept * self.matrix[histories.columns, column]
+        split: Scores = self.retained(histories) * self.matrix[histories.columns, column]
         return split
 
 

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import model_validator
 
 from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, Statistics
+from trainers.forgetting import Forgetting
 from trainers.histories import Histories
-from trainers.log import DAY, TrainingData
+from trainers.learning import of_crowd
+from trainers.log import DAY, IntArray, TrainingData
 
 
 class TrendSettings(EncoderSettings):
-    """`{kind: trend, weight: 0.3, forgetting: {family: exponential, half_life: 7}}`."""
+    """`{kind: trend, weight: 0.3, forgetting: {family: exponential, half_life: 7}}`.
 
+    A trend is nobody's: its scope is never `user`. A learned one is the same for all and on the clock `time`, since a
+    crowd has no moments to count; stretches by event type or category are fixed."""
+
+    scopes: ClassVar[tuple[str, ...]] = ("all", "event_type", "category")
     kind: Literal["trend"] = "trend"
+
+    @model_validator(mode="after")
+    def _learns_one_curve_of_time(self) -> Self:
+        curve = self.forgetting
+        if curve.learned and (curve.scope, curve.clock) != ("all", "time"):
+            raise ValueError(
+                "`forgetting.learn` of `trend` needs `scope: all` and `clock: time`, but got "
+                f"(scope={curve.scope}, clock={curve.clock})."
+            )
+        return self
 
 
 class Trend(ClosedForm):
@@ -26,19 +44,33 @@ class Trend(ClosedForm):
 
     kind = "trend"
 
+    def learn(
+        self, data: TrainingData, repeats: bool, seed: int
+    ) -> tuple[Forgetting, npt.NDArray[np.float64] | None]:
+        return of_crowd(self.settings.forgetting, data, seed=seed)
+
     def statistics(self, data: TrainingData, users: slice) -> Statistics:
         rows = data.rows_of(users)
         log = data.log
         days = (data.end - log.times[rows]) / DAY
         last = log.moments[np.maximum(data.stop - 1, 0)]
         moments = np.repeat(last[users], data.stop[users] - log.offsets[:-1][users]) - log.moments[rows]
-        kept = self.forgetting.retention(days, moments.astype(np.float64))
+        longer = 1.0 if self.stretch is None else self.of_groups(self._groups(data, rows))
+        kept = self.forgetting.retention(days / longer, moments / longer)
         if self.settings.weights:
             kept = kept * log.weights[rows]
         popularity = np.bincount(data.column[log.items[rows]], kept, minlength=self.items)
-        return {"popularity": popularity.astype(np.float64)}
+        return {**super().statistics(data, users), "popularity": popularity.astype(np.float64)}
+
+    def _groups(self, data: TrainingData, rows: IntArray) -> npt.NDArray[np.integer]:
+        """[n] the group of each event."""
+        log = data.log
+        if self.settings.forgetting.scope == "event_type":
+            return log.types[rows]
+        return np.full(len(rows), -1) if log.category is None else log.category[log.items[rows]]
 
     def solve(self, statistics: Statistics) -> None:
+        super().solve(statistics)
         popularity = statistics["popularity"]
         self.popularity = popularity / max(popularity.max(), np.finfo(np.float64).tiny)
 
@@ -46,7 +78,8 @@ class Trend(ClosedForm):
         return np.broadcast_to(self.popularity, (len(histories), self.items))
 
     def state(self) -> dict[str, Array]:
-        return {"popularity": self.popularity}
+        return {**super().state(), "popularity": self.popularity}
 
     def load(self, state: dict[str, Array]) -> None:
+        super().load(state)
         self.popularity = np.asarray(state["popularity"], np.float64)

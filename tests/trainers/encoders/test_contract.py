@@ -43,12 +43,20 @@ def felt(base: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 CASES: dict[str, list[dict[str, Any]]] = {
-    "trend": [{}, {"forgetting": POWER}, {"forgetting": MOMENTS, "weights": True}],
-    "own": [{}, {"forgetting": POWER, "weights": True}, {"forgetting": MOMENTS}],
+    "trend": [{}, {"forgetting": POWER}, {"forgetting": MOMENTS, "weights": True}, {"forgetting": LEARNED}],
+    "own": [
+        {},
+        {"forgetting": POWER, "weights": True},
+        {"forgetting": MOMENTS},
+        {"forgetting": LEARNED},
+        {"forgetting": {**BOTH, "learn": ["exponent", "moments.half_life"], "scope": "user"}},
+    ],
     "linear": [
         {"l2": 2.0},
         {"l2": 2.0, "forgetting": POWER, "weights": True},
         {"variant": "next", "l2": 0.5, "forgetting": MOMENTS},
+        {"l2": 2.0, "forgetting": {**LEARNED, "scope": "event_type"}},
+        {"variant": "next", "l2": 0.5, "forgetting": {**MOMENTS, "learn": True, "scope": "user"}},
     ],
     "mlp": [
         SMALL,
@@ -69,12 +77,23 @@ CASES: dict[str, list[dict[str, Any]]] = {
 """Settings of each encoder, beside its kind."""
 
 CHANGES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
-    "trend": [({"forgetting": POWER}, {"forgetting": MOMENTS}), ({}, {"weights": True})],
-    "own": [({"forgetting": POWER}, {"forgetting": MOMENTS}), ({"forgetting": POWER}, {"weights": True})],
+    "trend": [
+        ({"forgetting": POWER}, {"forgetting": MOMENTS}),
+        ({}, {"weights": True}),
+        ({"forgetting": POWER}, {"forgetting": LEARNED}),
+    ],
+    "own": [
+        ({"forgetting": POWER}, {"forgetting": MOMENTS}),
+        ({"forgetting": POWER}, {"weights": True}),
+        ({"forgetting": POWER}, {"forgetting": LEARNED}),
+        ({"forgetting": LEARNED}, {"forgetting": {**LEARNED, "scope": "user"}}),
+    ],
     "linear": [
         ({}, {"l2": 3.0}),
         ({}, {"variant": "next"}),
         ({"forgetting": POWER}, {"weights": True}),
+        ({"forgetting": POWER}, {"forgetting": LEARNED}),
+        ({"forgetting": LEARNED}, {"forgetting": {**LEARNED, "scope": "user"}}),
         ({"variant": "next"}, {"l2": 3.0}),
         ({"variant": "next", "forgetting": POWER}, {"forgetting": MOMENTS}),
         ({"variant": "next", "forgetting": POWER}, {"weights": True}),
@@ -260,6 +279,7 @@ def sums(settings: TermSettings, data: TrainingData, users: slice) -> Statistics
     encoder = ENCODERS[settings.kind](settings, len(data.catalogue))
     assert isinstance(encoder, ClosedForm)
     start, stop, _ = users.indices(data.log.users)
+    encoder.prepare(data, repeats=True, seed=0)
     return encoder.statistics(data, slice(start, stop))
 
 
