@@ -12,12 +12,17 @@ import pytest
 import torch
 
 from tests.trainers import helpers
+from tests.trainers.neural import NEURAL, OWN, neural
+from tests.trainers.simulate import curve as known
+from tests.trainers.simulate import simulated
 from trainers.curve import Curve
+from trainers.encoders import Neural
 from trainers.encoders.mlp import Mlp, MlpSettings
 from trainers.forgetting import ForgettingSettings
 from trainers.log import Queries, TrainingData
 from trainers.loop import Training, example_weights, optimise, validation_loss
-from trainers.optimise import OptimiseSettings
+from trainers.losses import LOSSES, Negatives
+from trainers.optimise import LossSettings, OptimiseSettings
 
 RECENT = ForgettingSettings(family="exponential", clock="moments", half_life=0.4)
 OLD_FIRST = ForgettingSettings(family="exponential", half_life=1.5)
@@ -209,24 +214,225 @@ def test_a_training_that_was_over_ends_with_its_best_epoch(data: TrainingData) -
     assert all(np.array_equal(array, again.state()[name]) for name, array in whole.state().items())
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"optimiser": "sgd"},
-        {"rate": 0.01},
-        {"weight_decay": 0.5},
-        {"optimiser": "sgd", "weight_decay": 0.5},
-        {"batch": 50},
-        {"epochs": 3},
-        {"forgetting": RECENT},
-        {"forgetting": OLD_FIRST},
-        {"seed": 1},
-    ],
-    ids=str,
-)
-def test_each_setting_is_felt(data: TrainingData, change: dict[str, Any]) -> None:
-    base = {"optimiser": change["optimiser"]} if len(change) > 1 else {}
-    assert train(data, **base).validation != pytest.approx(train(data, **change).validation, rel=1e-5)
+FELT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"optimiser": "sgd"}),
+    ({}, {"rate": 0.01}),
+    ({}, {"schedule": "linear"}),
+    ({}, {"warmup": 7}),
+    ({}, {"weight_decay": 0.5}),
+    ({"optimiser": "sgd"}, {"weight_decay": 0.5}),
+    ({}, {"clip": 0.01}),
+    ({"optimiser": "sgd"}, {"clip": 0.01}),
+    ({}, {"batch": 50}),
+    ({}, {"epochs": 3}),
+    ({}, {"average": 0.5}),
+    ({}, {"forgetting": RECENT}),
+    ({}, {"forgetting": OLD_FIRST}),
+    ({}, {"seed": 1}),
+    *(({}, {"loss": {"kind": kind, "negatives": 3}}) for kind in LOSSES),
+    *(
+        ({"loss": {"kind": kind, "negatives": 2}}, {"loss": {"kind": kind, "negatives": 4}})
+        for kind in LOSSES
+    ),
+    (
+        {"loss": {"kind": "gbce", "negatives": 2}},
+        {"loss": {"kind": "gbce", "negatives": 2, "calibration": 0.1}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("base", "change"), FELT, ids=str)
+def test_each_setting_is_felt(data: TrainingData, base: dict[str, Any], change: dict[str, Any]) -> None:
+    one, other = train(data, **base), train(data, **{**base, **change})
+    assert one.validation != pytest.approx(other.validation, rel=1e-5)
+
+
+def test_every_setting_is_changed_in_a_test() -> None:
+    """`patience` has one of its own."""
+    changed = {name for _, change in FELT for name in change} | {"patience"}
+    assert changed == {*OptimiseSettings.model_fields, "seed"}
+    losses = {name for _, change in FELT for name in change.get("loss", {})}
+    assert losses == set(LossSettings.model_fields)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_every_loss_teaches_what_comes_next(data: TrainingData, kind: str) -> None:
+    """It is judged by likelihood on validation, whatever it is that is minimised."""
+    model = encoder()
+    curve = train(data, model, epochs=30, patience=30, loss={"kind": kind, "negatives": 4})
+    assert curve.start is not None
+    assert min(curve.validation) < curve.start - 0.5
+    assert data.validation is not None
+    best = model.score(helpers.histories_of(data, data.validation)).argmax(1)
+    assert (best == data.validation.targets).mean() > 0.9
+
+
+def test_rates_by_hand() -> None:
+    """Of ten steps: a warm-up of four, and a fall to a tenth at the end."""
+    plain, warm = settings(rate=0.4), settings(rate=0.4, warmup=4)
+    linear = settings(rate=0.4, schedule="linear")
+    both = settings(rate=0.4, schedule="linear", warmup=4)
+    assert [plain.rate_at(step, 10) for step in (0, 5, 99)] == [0.4] * 3
+    assert [warm.rate_at(step, 10) for step in range(6)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    assert [linear.rate_at(step, 10) for step in (0, 5, 10)] == pytest.approx([0.4, 0.22, 0.04])
+    assert [both.rate_at(step, 10) for step in (0, 5)] == pytest.approx([0.1, 0.22])
+
+
+@pytest.mark.parametrize("refit", [{}, {"epochs_fixed": 2}], ids=["stopping", "refit"])
+def test_the_schedule_is_that_of_all_epochs(data: TrainingData, refit: dict[str, int]) -> None:
+    """A refit for two of four epochs has the rates that the two had when the four were planned."""
+    rates: list[float] = []
+    values: dict[str, Any] = {"schedule": "linear", "warmup": 3, "batch": 10_000, **refit}
+    train(data, **values, after_epoch=lambda t: rates.append(t.optimiser["param_groups"][0]["lr"]))
+    expected = [settings(schedule="linear", warmup=3).rate_at(step, 4) for step in range(4)]
+    assert rates == pytest.approx(expected[: len(rates)])
+    assert len(rates) == (2 if refit else 4)
+
+
+def test_the_average_by_hand(data: TrainingData) -> None:
+    """One step an epoch: each keeps 0.7 of the average and adds 0.3 of where the parameters are, which move as ever."""
+    kept, plain = [], []
+    model = encoder()
+    state = {name: torch.from_numpy(array.copy()) for name, array in model.state().items()}
+    values: dict[str, Any] = {"batch": 10_000, "epochs": 5, "patience": 9}
+    curve = train(data, model, **values, average=0.7, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
+    train(data, **values, after_epoch=lambda t: plain.append(copy.deepcopy(t)))
+    judged = []
+    for training, without in zip(kept, plain, strict=True):
+        assert training.average is not None
+        assert without.average is None
+        for name, tensor in training.module.items():
+            torch.testing.assert_close(tensor, without.module[name], rtol=0, atol=0)
+            state[name] = 0.7 * state[name] + 0.3 * tensor
+            torch.testing.assert_close(training.average[name], state[name])
+        average = encoder()
+        average.module.load_state_dict(state)
+        assert data.validation is not None
+        judged.append(validation_loss(average, data, data.validation, True))
+    assert curve.validation == pytest.approx(judged, rel=1e-5)
+    assert curve.best_epoch == 5
+    for name, array in model.state().items():
+        torch.testing.assert_close(torch.from_numpy(np.asarray(array)), state[name])
+
+
+def test_a_training_with_an_average_goes_on_where_it_was(data: TrainingData) -> None:
+    kept: list[Training] = []
+    whole, again = encoder(), encoder(seed=77)
+    values: dict[str, Any] = {"average": 0.9, "schedule": "linear", "warmup": 9}
+    expected = train(data, whole, **values, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
+    curve = train(data, again, **values, resume=kept[1])
+    assert curve.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert curve.validation == pytest.approx(expected.validation, rel=1e-6)
+
+
+@pytest.mark.parametrize("clip", [0.01, 1e6])
+def test_a_gradient_is_as_long_as_the_clip_at_most(blind: TrainingData, clip: float) -> None:
+    """Of the first step, which is the rate times the gradient."""
+    model = encoder()
+    before = {name: np.array(array, np.float64) for name, array in model.state().items()}
+    train(blind, model, optimiser="sgd", rate=0.5, weight_decay=0, clip=clip, batch=10_000, epochs=1)
+    moved = [np.asarray(array, np.float64) - before[name] for name, array in model.state().items()]
+    length = math.sqrt(sum((step**2).sum() for step in moved))
+    if clip < 1:
+        assert length == pytest.approx(0.5 * clip, rel=1e-3)
+    else:
+        assert length > 0.5 * 0.02
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_only_matrices_decay(kind: str, optimiser: str) -> None:
+    """Neither biases nor what is learned of a curve, which would be drawn to a half-life of a day."""
+    module = neural(kind, 6, own=OWN).module
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    build = settings(optimiser=optimiser, rate=0.1, weight_decay=0.5).build(module.parameters())
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    build.step()
+    for name, parameter in module.named_parameters():
+        matrix = name.endswith(("weight", "weight_ih", "weight_hh")) and parameter.ndim == 2
+        factor = 0.95 if matrix else 1.0
+        torch.testing.assert_close(parameter.detach(), factor * before[name], msg=name)
+    assert any("retention" in name or "log_rate" in name for name in before)
+
+
+def test_negatives_are_drawn_anew_each_step(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the seed, the epoch and the step alone, so that all workers draw the same."""
+    drawn: list[list[int]] = []
+    draw = Negatives.draw
+
+    def noted(*values: Any) -> Negatives:
+        found = draw(*values)
+        drawn.append(found.columns.tolist())
+        return found
+
+    monkeypatch.setattr(Negatives, "draw", noted)
+    values: dict[str, Any] = {"loss": {"kind": "sampled", "negatives": 3}, "epochs": 2}
+    runs = []
+    for seed in (0, 0, 1):
+        drawn.clear()
+        torch.manual_seed(seed)  # the first parameters' draws must not matter
+        train(data, **values, seed=seed)
+        runs.append([*drawn])
+    assert runs[0] == runs[1] != runs[2]
+    assert len(runs[0]) > 8
+    assert len({tuple(columns) for columns in runs[0]}) > 3
+
+
+SIMULATED = {"rate": 0.01, "batch": 64, "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def people() -> TrainingData:
+    """People who take again what they had, by a known curve; the last days validate."""
+    log = simulated(known("power", tau=2.0, exponent=1.0), users=30, moments=16, items=40, seed=5)
+    return helpers.training(log, 24, validate=True)
+
+
+def taught(kind: str, people: TrainingData, seed: int = 0, **changes: Any) -> tuple[Neural, Curve]:
+    model = neural(kind, len(people.catalogue), stirred=False, dropout=0.1, own=OWN, **changes)
+    model.begin(people)
+    return model, optimise(model, people, people.moments(), settings(**SIMULATED), repeats=True, seed=seed)
+
+
+GOLDENS: dict[str, tuple[float, list[float], list[float]]] = {
+    "mlp": (2.473831, [2.346319, 2.294664, 2.25817], [2.405316, 2.356116, 2.324902]),
+    "gru": (2.472888, [2.360804, 2.313583, 2.285088], [2.40048, 2.362335, 2.33831]),
+    "lstm": (2.485456, [2.381095, 2.319058, 2.280855], [2.396536, 2.342691, 2.317533]),
+    "vae": (2.455849, [2.414254, 2.344316, 2.301064], [2.40142, 2.359687, 2.3353]),
+    "transformer": (3.064883, [2.707852, 2.552617, 2.394301], [2.856357, 2.65856, 2.513821]),
+    "recurrent": (2.659816, [2.452353, 2.32875, 2.281759], [2.501095, 2.430966, 2.359078]),
+}
+"""By kind: the validation loss before training, the loss of each epoch, the validation loss after it."""
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_every_kind_has_a_golden_loss_curve(kind: str, people: TrainingData) -> None:
+    """Recorded once, with learned retention of own items: a change is a change of what training does."""
+    _, found = taught(kind, people)
+    start, losses, validation = GOLDENS[kind]
+    assert found.start == pytest.approx(start, abs=1e-4)
+    assert found.loss == pytest.approx(losses, abs=1e-4)
+    assert found.validation == pytest.approx(validation, abs=1e-4)
+    assert found.loss[0] > found.loss[1] > found.loss[2]
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_every_kind_trains_the_same_twice(kind: str, people: TrainingData) -> None:
+    (one, first), (other, second), (_, third) = (taught(kind, people, seed) for seed in (0, 0, 1))
+    assert first == second != third
+    assert all(np.array_equal(array, other.state()[name]) for name, array in one.state().items())
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_every_kind_learns_what_comes_next(kind: str, data: TrainingData) -> None:
+    """Round and round, from the latest item alone."""
+    model = neural(kind, 6, stirred=False, dim=8, forgetting=RECENT.model_dump(mode="json"))
+    curve = optimise(model, data, data.moments(), settings(epochs=40, patience=40), repeats=True)
+    assert min(curve.validation) < 0.3
+    assert data.validation is not None
+    scores = model.score(helpers.histories_of(data, data.validation))
+    assert scores.argmax(1).tolist() == data.validation.targets.tolist()
 
 
 def test_dropout_is_felt(blind: TrainingData) -> None:
