@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 
 from tests.trainers import helpers
+from tests.trainers.neural import NEURAL, OWN, SMALL
+from trainers.encoders import Neural
 from trainers.encoders.mlp import MlpSettings
 from trainers.finetune import FinetuneSettings, neural_terms
-from trainers.fits import Fits, fit_model
+from trainers.fits import Fits, fit_model, fit_term
 from trainers.log import DAY, PackedLog, TrainingData
+from trainers.loop import optimise
 from trainers.model import ModelSettings
 from trainers.pretrain import PROGRESS_FILE, Fit, Resources, fit, recent, watch
 
@@ -35,6 +38,26 @@ MLP: dict[str, Any] = {
     # 175 moments: the last batch holds one, less than two workers can share.
     "training": {"rate": 0.02, "batch": 29, "epochs": 3, "forgetting": DAYS},
 }
+HEADS = {"family": "power", "tau": 2.0, "exponent": 1.0, "learn": True, "scope": "head"}
+NETWORKS: list[dict[str, Any]] = [
+    MLP,
+    {
+        "kind": "recurrent",
+        "dim": 8,
+        "hidden": 12,
+        "dropout": 0.0,
+        "own": OWN,
+        "training": {**MLP["training"], "schedule": "linear", "warmup": 3},
+    },
+    {
+        "kind": "transformer",
+        "dim": 8,
+        "dropout": 0.0,
+        "forgetting": HEADS,
+        "training": {**MLP["training"], "loss": {"kind": "sampled", "negatives": 3}, "average": 0.5},
+    },
+]
+"""Without dropout, whose draws are each worker's own."""
 MODEL = ModelSettings.model_validate(
     {
         "terms": [
@@ -42,10 +65,11 @@ MODEL = ModelSettings.model_validate(
             {"kind": "own", "forgetting": DAYS},
             {"kind": "linear", "l2": 2.0, "forgetting": DAYS},
             {"kind": "linear", "name": "next", "variant": "next", "l2": 2.0, "forgetting": RECENT},
-            MLP,
+            *NETWORKS,
         ]
     }
 )
+TRAINED = neural_terms(MODEL)
 TUNING = FinetuneSettings.model_validate({"window_days": 3, "rate": 0.01, "epochs": 2, "batch": 20})
 ITEMS = 6
 
@@ -127,19 +151,21 @@ def same_fits(one: list[Fits], other: list[Fits], data: TrainingData) -> None:
                 assert np.array_equal(array, others[name])
             np.testing.assert_allclose(others[name], array, rtol=1e-5, atol=1e-6)
             assert others[name].dtype == array.dtype
-    for a, b in zip(one, other, strict=True):
-        curve, expected = b.curve(MODEL.terms[4]), a.curve(MODEL.terms[4])
+    for a, b, term in ((a, b, term) for a, b in zip(one, other, strict=True) for term in MODEL.terms[4:]):
+        curve, expected = b.curve(term), a.curve(term)
         assert curve is not None
         assert expected is not None
         assert curve.start == pytest.approx(expected.start, rel=1e-4)
         assert curve.loss == pytest.approx(expected.loss, rel=1e-4)
         assert curve.validation == pytest.approx(expected.validation, rel=1e-4)
         assert curve.best_epoch == expected.best_epoch
-        state, other_state = a.state(MODEL.terms[4]), b.state(MODEL.terms[4])
+        state, other_state = a.state(term), b.state(term)
         assert state is not None
         assert other_state is not None
         for name, array in state.items():
-            np.testing.assert_allclose(other_state[name], array, rtol=1e-2, atol=1e-4)
+            if name.endswith("read.bias"):  # a shift of all keys changes nothing: rounding alone moves it
+                continue
+            np.testing.assert_allclose(other_state[name], array, rtol=1e-2, atol=1e-4, err_msg=name)
     assert data.validation is not None
     histories = helpers.histories_of(data, data.validation)
     scores, other_scores = (
@@ -170,7 +196,41 @@ def test_fine_tuning_goes_on_where_pretraining_ended(local: list[Fits]) -> None:
     assert finetuned.start == pytest.approx(pretrained.validation[-1], rel=1e-6)
     assert len(finetuned.loss) == 2
     assert finetuned.validation[-1] < pretrained.validation[-1]
-    assert [term.label for term, _ in local[1].entries()] == ["mlp"]
+    assert [term.label for term, _ in local[1].entries()] == [term["kind"] for term in NETWORKS]
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_fine_tuning_starts_from_any_network(
+    kind: str, stored: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    """From its parameters and what was counted before training, on the last three days."""
+    values = {"kind": kind, "dim": 8, **SMALL[kind], "own": OWN, "training": MLP["training"]}
+    both = requests(stored, tmp_path, values)
+    [pretrained, tuned] = fit(both)
+    [term] = ModelSettings.model_validate({"terms": [values]}).terms
+    before, after = pretrained.curve(term), tuned.curve(term)
+    assert before is not None
+    assert after is not None
+    assert after.start is not None
+    assert after.start == pytest.approx(before.validation[before.best_epoch - 1], rel=1e-6)
+    assert len(after.loss) == TUNING.epochs
+    assert min(after.validation) < after.start
+    states = pretrained.state(term), tuned.state(term)
+    assert states[0] is not None
+    assert states[1] is not None
+    assert np.array_equal(states[0]["own.log_interval"], states[1]["own.log_interval"])
+    assert states[0]["own.log_interval"].any()
+    assert data.validation is not None
+    histories = helpers.histories_of(data, data.validation)
+    scores = [fit_term(term, data, fits, repeats=True).score(histories) for fits in (pretrained, tuned)]
+    assert not np.allclose(scores[0], scores[1], atol=1e-3)
+    # In this process, step for step what the fit did.
+    again = fit_term(term, data, pretrained, repeats=True)
+    assert isinstance(again, Neural)
+    moments = recent(data.moments(), data.end - TUNING.window_days * DAY)
+    curve = optimise(again, data, moments, TUNING, repeats=True, seed=4)
+    assert curve.loss == pytest.approx(after.loss, rel=1e-6)
+    np.testing.assert_allclose(again.score(histories), scores[1], rtol=1e-4, atol=1e-5)
 
 
 def test_one_worker_fits_the_same_as_this_process(
@@ -267,15 +327,16 @@ def test_fine_tuning_takes_its_own_settings(stored: Path, tmp_path: Path) -> Non
     [first, _] = requests(stored, tmp_path)
     tuned = first.finetuned(TUNING, "there", neural_terms(MODEL), {"mlp": 3})
     assert (tuned.start, tuned.out, tuned.window_days, tuned.epochs) == (first.out, "there", 3.0, {"mlp": 3})
-    assert [term["kind"] for term in tuned.terms] == ["mlp"]
+    assert [term["kind"] for term in tuned.terms] == [term["kind"] for term in NETWORKS]
     assert tuned.optimise["mlp"]["rate"] == 0.01
     assert "window_days" not in tuned.optimise["mlp"]
     assert (tuned.log, tuned.data, tuned.seed, tuned.repeats) == (first.log, first.data, 4, True)
 
 
 def test_only_networks_are_fine_tuned() -> None:
-    assert neural_terms(MODEL) == [MODEL.terms[4]]
+    assert list(MODEL.terms[4:]) == TRAINED
     assert isinstance(MODEL.terms[4], MlpSettings)
+    assert neural_terms(ModelSettings(terms=MODEL.terms[:4])) == []
 
 
 def test_the_window_holds_its_first_moment(data: TrainingData) -> None:
