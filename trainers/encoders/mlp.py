@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ class BagSettings(NeuralSettings):
     hidden: int = Field(256, ge=1)
     normalise: float = Field(0.5, ge=0, le=1)
     max_history: int = Field(200, ge=1)
+    reads_weights: ClassVar[bool] = True
 
 
 class MlpSettings(BagSettings):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
 from trainers.forgetting import ForgettingSettings
@@ -63,6 +63,17 @@ class NeuralSettings(EncoderSettings):
     max_history: int = Field(100, ge=1)
     own: OwnLogits | None = None
     training: OptimiseSettings = OptimiseSettings()
+
+    reads_weights: ClassVar[bool] = False
+    """Whether the network counts events by the column `weight`."""
+
+    @model_validator(mode="after")
+    def _weights_are_read(self) -> Self:
+        if self.weights and not self.reads_weights:
+            raise ValueError(
+                f"`weights` of `{self.kind}` must be false, since its network does not read them; take `mlp` or `vae`."
+            )
+        return self
 
     def without_forgetting(self) -> Self:
         none = ForgettingSettings()

@@ -109,8 +109,8 @@ CHANGES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         (SMALL, {"training": {**BRIEF, "epochs": 2}}),
         *felt(SMALL),
     ],
-    "gru": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), *felt(GATED)],
-    "lstm": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), *felt(GATED)],
+    "gru": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), (GATED, {"max_history": 2}), *felt(GATED)],
+    "lstm": [(GATED, {"dim": 5}), (GATED, {"dropout": 0.5}), (GATED, {"max_history": 2}), *felt(GATED)],
     "vae": [
         (SMALL, {"dim": 5}),
         (SMALL, {"hidden": 5}),
@@ -338,6 +338,11 @@ def test_a_fit_reads_nothing_after_the_training_events(settings: TermSettings, d
         ({"kind": "mlp", "training": {"schedule": "cosine"}}, "'linear'"),
         ({"kind": "mlp", "own": {"hour": True}}, "Extra inputs"),
         ({"kind": "vae", "beta": -1.0}, "greater than or equal to 0"),
+        ({"kind": "gru", "weights": True}, "`weights` of `gru` must be false"),
+        (
+            {"kind": "mlp", "forgetting": {**POWER, "scope": "head"}},
+            r"must be one of \(all\), but got 'head'",
+        ),
         (
             {"kind": "transformer", "dim": 5, "heads": 2},
             r"`heads` must divide `dim`, but got \(dim=5, heads=2\)",
