@@ -36,8 +36,8 @@ Bold settings were searched, the others are where a rival starts.
 
 Sources: TALE, Park, Yoon, Choi & Lee 2025 (WSDM). SLIST, Choi, Kim, Lee, Shim & Lee 2021 (WWW). TIFU-KNN, Hu, He, Gao &
 Zhang 2020 (SIGIR). ACT-R, Reiter-Haas et al. 2021 (RecSys) and Tran et al. 2024 (RecSys, PISA): base level, spreading
-and partial matching without PISA's transformer. Library models: RecTools 0.19 (SASRec, BERT4Rec, HSTU with relative
-time) and RecBole 1.2.1 (GRU4Rec, SASRec), on the CPU, with one seed where no number is given.
+and partial matching without PISA's transformer. Library models, where the table has them:
+RecTools 0.19 (SASRec, BERT4Rec, HSTU with relative time) and RecBole 1.2.1 (GRU4Rec, SASRec), on the CPU.
 """
 
 
@@ -50,7 +50,7 @@ def markdown(paths: list[Path]) -> str:
     for name in names:
         rows.append([name, *(_cell(book["rivals"].get(name)) for book in books)])
     if any("lethe" in book for book in books):
-        rows.append(["Lethe", *(_cell(book.get("lethe")) for book in books)])
+        rows.append(["Lethe", *(_model(book.get("lethe")) for book in books)])
         for name in names:
             rows.append([f"Lethe − {name}", *(_difference(book["rivals"].get(name)) for book in books)])
     return _table(rows)
@@ -96,6 +96,10 @@ def _cell(entry: dict[str, Any] | None) -> str:
         return ""
     test = entry["test"]
     return f"{test['mean']:.4f} [{test['low']:.4f}, {test['high']:.4f}]"
+
+
+def _model(entry: dict[str, Any] | None) -> str:
+    return f"{_cell(entry)} `{entry['model']}`" if entry else ""
 
 
 def _difference(entry: dict[str, Any] | None) -> str:
