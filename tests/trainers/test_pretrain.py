@@ -47,7 +47,8 @@ NETWORKS: list[dict[str, Any]] = [
         "hidden": 12,
         "dropout": 0.0,
         "own": OWN,
-        "training": {**MLP["training"], "schedule": "linear", "warmup": 3},
+        # Not `adamw`, which does not feel how long a gradient is.
+        "training": {**MLP["training"], "optimiser": "sgd", "rate": 0.05, "schedule": "linear", "warmup": 3},
     },
     {
         "kind": "transformer",
