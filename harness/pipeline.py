@@ -12,9 +12,10 @@ from typing import Any
 from harness.choosing import choose
 from harness.data.disk import locked
 from harness.errors import ConfigurationError
+from harness.files import write_json
 from harness.judging import judge
 from harness.progress import say
-from harness.publishing import publish, write_json
+from harness.publishing import publish
 from harness.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.workshop import Workshop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -17,6 +16,8 @@ from harness.choosing import Chosen
 from harness.data import summarise
 from harness.description import markdown
 from harness.errors import ConfigurationError
+from harness.fading import fading
+from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
 from harness.registry import Registry
@@ -56,7 +57,7 @@ def publish(
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
     verdict = {
         "promoted": outcome.decision.promoted,
-        "sentence": _sentence(outcome, chosen.model, evaluation, metric),
+        "sentence": _sentence(outcome, evaluation, metric),
         "reasons": list(outcome.decision.reasons),
     }
     counts = workshop.store.counts
@@ -82,7 +83,8 @@ def publish(
             "profile": summarise(workshop.store),
         },
         "search": search_story(workshop, chosen.search, chosen.control_search) if chosen.search else None,
-        "terms": curve_of_terms(chosen.model, workshop),
+        "terms": curve_of_terms(outcome.package.model, workshop),
+        "fading": fading(workshop),
         "training": training_story(workshop, chosen),
         "finetune": _finetune_story(chosen.finetuned),
         "evaluation": evaluation,
@@ -112,6 +114,7 @@ def publish(
         report.write(story, story["configuration"], path)
         write_json(workshop.told / STORY_FILE, story)
         _log_files(workshop.told, story)
+    say(f"fading: {story['fading']['sentence']}")
     say(f"verdict: {verdict['sentence']}")
     say(f"report: {path}")
     search = story["search"]
@@ -121,6 +124,7 @@ def publish(
         "search": {name: search[name] for name in ("trials", "failed", "best")} if search else None,
         "comparison": next(entry for entry in comparisons if entry["against"] == against),
         "ab": ab,
+        "fading": {name: story["fading"][name] for name in ("sentence", "chosen", "pays", "half_life")},
         "model": story["model"],
         "verdict": verdict,
         "report": str(path),
@@ -151,7 +155,7 @@ def _comparisons(outcome: Outcome, metric: str, users: Any, level: float) -> lis
     return entries
 
 
-def _sentence(outcome: Outcome, model: ModelSettings, evaluation: dict[str, Any], metric: str) -> str:
+def _sentence(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> str:
     decision = outcome.decision
     figure = evaluation["metrics"][metric]
     than = "the same model without forgetting" if decision.against == "none" else decision.against
@@ -161,7 +165,7 @@ def _sentence(outcome: Outcome, model: ModelSettings, evaluation: dict[str, Any]
         f"{head}: {metric} {figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}] on "
         f"{evaluation['queries']:,} test queries, {gain} against {than}"
     )
-    words = half_life_words(model)
+    words = half_life_words(outcome.package.model)
     return f"{text}; {words}." if words else f"{text}."
 
 
@@ -242,10 +246,3 @@ def write_report(settings: RunSettings) -> Path:
     story = json.loads((folder / STORY_FILE).read_text())
     report.write(story, story["configuration"], path)
     return path
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False))
-    os.replace(partial, path)

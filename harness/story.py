@@ -14,7 +14,7 @@ from harness.workshop import Workshop
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
 from trainers.forgetting import Forgetting, ForgettingSettings, build
-from trainers.model import ModelSettings
+from trainers.model import Model
 from trainers.search import Outcome, SearchResult
 
 CURVE_POINTS = 80
@@ -83,13 +83,13 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
     }
 
 
-def curve_of_terms(model: ModelSettings, workshop: Workshop) -> list[dict[str, Any]]:
-    """Each term's settings and its retention curve, drawn as far as the log reaches."""
+def curve_of_terms(model: Model, workshop: Workshop) -> list[dict[str, Any]]:
+    """Each term's settings and its retention curve as it was learned, drawn as far as the log reaches."""
     times = workshop.store.times
     span = {"days": (float(times.max()) - float(times.min())) / 86_400.0, "moments": 100.0}
     entries = []
-    for term in model.terms:
-        curve = build(term.forgetting)
+    for term, encoder in zip(model.settings.terms, model.encoders, strict=True):
+        curve = encoder.forgetting
         ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
         drawn = None
         if curve.family != "none":
@@ -129,14 +129,16 @@ def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
     return entries
 
 
-def half_life_words(model: ModelSettings) -> str:
+def half_life_words(model: Model) -> str:
     """“an interest is half gone after 21 days”, for the heaviest term that forgets; empty where none does."""
-    forgetting = [term for term in model.terms if term.forgetting.family != "none" and term.weight > 0]
+    terms, encoders = model.settings.terms, model.encoders
+    curves = {term.label: encoder.forgetting for term, encoder in zip(terms, encoders, strict=True)}
+    forgetting = [term for term in terms if term.forgetting.family != "none" and term.weight > 0]
     personal = [term for term in forgetting if term.kind != "trend"] or forgetting
     if not personal:
         return ""
     term = max(personal, key=lambda term: (term.kind in ("own", Linear.kind), term.weight))
-    curve = build(term.forgetting)
+    curve = curves[term.label]
     if math.isinf(curve.half_life):
         return "an interest is never half gone"
     return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"

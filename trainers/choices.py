@@ -173,6 +173,7 @@ class Choices:
         most: int = 200,
         sample: int = 5000,
         each: int = 4,
+        events: int = 2_000_000,
         seed: int = 0,
     ) -> Choices:
         """Choices of `queries`, which may be training moments (`data.moments()`) or held out.
@@ -182,13 +183,15 @@ class Choices:
             most: of a history, the latest events; older ones are left out.
             sample: targets at most, of moments drawn without replacement.
             each: targets at most of one moment, drawn too: those of one basket tell the same of the curve.
+            events: of all histories together, at most so many; fewer moments are drawn where they are long.
             seed: of both draws.
 
         Raises:
             ValueError: no moment has both a history and an item of the catalogue.
         """
         random = np.random.default_rng(seed)
-        chosen, moment, targets = _drawn(queries, sample, each, random)
+        lengths = np.minimum(queries.end - queries.begin, most)
+        chosen, moment, targets = _drawn(queries, sample, each, random, lengths, events)
         asked = queries.take(chosen)
         asked = Queries(
             asked.time,
@@ -282,7 +285,14 @@ class Choices:
         )
 
 
-def _drawn(queries: Queries, sample: int, each: int, random: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+def _drawn(
+    queries: Queries,
+    sample: int,
+    each: int,
+    random: np.random.Generator,
+    lengths: Ints | None = None,
+    events: int = 0,
+) -> tuple[Ints, Ints, Ints]:
     """Moments [M] of the queries, ascending, and their targets: the place of each one's moment [T], its column [T]."""
     known = queries.targets >= 0
     place = np.repeat(np.arange(len(queries)), np.diff(queries.target_offsets))[known]
@@ -294,7 +304,10 @@ def _drawn(queries: Queries, sample: int, each: int, random: np.random.Generator
     order = random.permutation(len(queries))
     count = np.bincount(place[shuffled], minlength=len(queries))
     picked = np.zeros(len(queries), bool)
-    picked[order[np.cumsum(count[order]) <= sample]] = True
+    few = np.cumsum(count[order]) <= sample
+    if lengths is not None:
+        few &= np.cumsum((lengths * (count > 0))[order]) <= max(events, int(lengths.max(initial=0)))
+    picked[order[few]] = True
     kept = np.sort(shuffled[picked[place[shuffled]]])
     chosen = np.unique(place[kept])
     return chosen, np.searchsorted(chosen, place[kept]), columns[kept]

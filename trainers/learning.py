@@ -10,7 +10,9 @@ from trainers.likelihood import fit
 from trainers.log import PackedLog, TrainingData
 from trainers.stretches import fit_groups
 
-SAMPLE = 8000  # targets that a term's curve is learned from: a second or two, and half-lives to a few percent
+SAMPLE, EVENTS = 8000, 400_000
+"""Targets that a term's curve is learned from, and events of their histories: a second or two, and half-lives to a few
+percent."""
 
 
 def of_history(
@@ -20,8 +22,9 @@ def of_history(
     with a user's own history. Deterministic by the seed; training events alone are read."""
     if not settings.learned:
         return build(settings), named(settings, data.log)
+    crowd = Crowd.of(data, seed=seed)
     choices = Choices.of(
-        data, data.moments(), Crowd.of(data, seed=seed), repeats=repeats, sample=SAMPLE, seed=seed
+        data, data.moments(), crowd, repeats=repeats, sample=SAMPLE, events=EVENTS, seed=seed
     )
     found = fit(choices, settings)
     if settings.scope == "all":

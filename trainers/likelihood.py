@@ -270,7 +270,7 @@ def fit(choices: Choices, settings: ForgettingSettings) -> CurveFit:
             jac=True,
             method="L-BFGS-B",
             bounds=problem.bounds,
-            options={"maxiter": 200, "ftol": 1e-10, "gtol": 1e-7},
+            options={"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6},
         )
         if best is None or found.fun < best.fun:
             best = found

@@ -24,7 +24,10 @@ MOST_GROUPS = 50
 """Of event types and categories, so many (those with the most events) have a stretch of their own. Users all have."""
 FURTHEST = 5.0  # of a log stretch: a factor of 150
 STEP = 1e-4
-ROUNDS = 60  # of EM, which ends as soon as the mean and σ move by less than 0.5 % of σ
+ROUNDS, STEPS = 8, 2000
+"""Of quadratics that are taken of the likelihood, until σ moves by less than 2 %, and of EM on each of them."""
+LEAST_SIGMA, MOST_SIGMA = 1e-3, 3.0
+SIDE = 1e-2  # of differences of gradients
 
 
 @dataclass(frozen=True)
@@ -61,43 +64,92 @@ class Stretches:
         return np.exp(self.log_stretch - reach), np.exp(self.log_stretch + reach)
 
 
-def fit_groups(choices: Choices, common: CurveFit, scope: str, *, sigma: float | None = None) -> Stretches:
+def fit_groups(
+    choices: Choices,
+    common: CurveFit,
+    scope: str,
+    *,
+    sigma: float | None = None,
+    most: int = MOST_GROUPS,
+    least: int = 1,
+) -> Stretches:
     """The stretch of each group of a scope, given the common curve and its shares.
 
     Args:
-        scope: `event_type`, `category` or `user`.
+        scope: `event_type`, `category`, `user`, or what else `choices.groups` has.
         sigma: fixes σ; learned where it is left out. A large one pools nothing, a small one everything.
+        most: groups that have a stretch of their own, those with the most events; all users have.
+        least: events that a group needs for that.
     """
-    problem = _Problem(choices, common, scope)
+    problem = _Problem(choices, common, scope, most, least)
     count = len(problem.groups)
     if not count or not len(common.free):
         zeros = np.zeros(count)
         return Stretches(scope, common.forgetting, problem.groups, problem.events, zeros, zeros, 0.0)
     stretch, known, middle = np.zeros(count), 0.5 if sigma is None else sigma, 0.0
+    spread = np.full(count, known)
     for _ in range(ROUNDS):
         stretch = problem.best(stretch, middle, known)
-        variance = problem.variance(stretch, known)
-        before = (middle, known)
-        middle = float(stretch.mean())
-        if sigma is None:
-            known = math.sqrt(float(np.mean((stretch - middle) ** 2 + variance)))
-        if max(abs(middle - before[0]), abs(known - before[1])) < 0.005 * before[1]:
+        before, near = known, problem.near(stretch)
+        middle, known = near.prior(middle, known, learn=sigma is None)
+        stretch, spread = near.posterior(middle, known)
+        if abs(known - before) < 0.02 * before:
             break
     curve = common.forgetting.stretched(math.exp(middle))
-    return Stretches(scope, curve, problem.groups, problem.events, stretch - middle, np.sqrt(variance), known)
+    return Stretches(scope, curve, problem.groups, problem.events, stretch - middle, spread, known)
+
+
+@dataclass(frozen=True)
+class _Near:
+    """The log-likelihood near some δ as a quadratic, by axes on which the groups are independent: for each, where it is
+    highest times its curvature, and the curvature, which is high enough for that to lie within 1.
+
+    Attributes:
+        axes: [G, G], or None where the groups themselves are independent.
+        pull, bend: [G].
+    """
+
+    axes: Floats | None
+    pull: Floats
+    bend: Floats
+
+    def _on(self, vector: Floats) -> Floats:
+        return vector if self.axes is None else self.axes.T @ vector
+
+    def posterior(self, middle: float, sigma: float) -> tuple[Floats, Floats]:
+        """[G] and [G]: mean and standard deviation of δ under the prior N(middle, σ²)."""
+        width = 1.0 / (self.bend + 1 / sigma**2)
+        mean = width * (self.pull + self._on(np.full(len(width), middle)) / sigma**2)
+        if self.axes is None:
+            return mean, np.sqrt(width)
+        return self.axes @ mean, np.sqrt((self.axes**2) @ width)
+
+    def prior(self, middle: float, sigma: float, *, learn: bool) -> tuple[float, float]:
+        """The mean and σ of the prior, by EM, from these; `learn` σ too."""
+        for _ in range(STEPS):
+            mean, spread = self.posterior(middle, sigma)
+            before = middle, sigma
+            middle = float(mean.mean())
+            if learn:
+                apart = math.sqrt(float(np.mean((mean - middle) ** 2 + spread**2)))
+                sigma = min(max(apart, LEAST_SIGMA), MOST_SIGMA)
+            if max(abs(middle - before[0]), abs(sigma - before[1])) < 1e-4 * sigma:
+                break
+        return middle, sigma
 
 
 class _Problem:
     """The likelihood as a function of δ [G] alone."""
 
-    def __init__(self, choices: Choices, common: CurveFit, scope: str) -> None:
+    def __init__(self, choices: Choices, common: CurveFit, scope: str, most: int, least: int) -> None:
         self.weighing, self.curve = Weighing(choices), common.forgetting
         self.shares = np.array(list(common.shares.values()))
         self.apart = scope == "user"  # a history is one user's: the likelihood is a sum over groups
         numbers = choices.groups[scope]
         groups, events = np.unique(numbers[numbers >= 0], return_counts=True)
-        if not self.apart and len(groups) > MOST_GROUPS:
-            largest = np.sort(np.argsort(-events, kind="stable")[:MOST_GROUPS])
+        groups, events = groups[events >= least], events[events >= least]
+        if not self.apart and len(groups) > most:
+            largest = np.sort(np.argsort(-events, kind="stable")[:most])
             groups, events = groups[largest], events[largest]
         self.groups, self.events = groups.astype(np.int64), events.astype(np.int64)
         place = np.minimum(np.searchsorted(groups, numbers), max(len(groups) - 1, 0))
@@ -136,7 +188,7 @@ class _Problem:
         if self.apart:
             for _ in range(8):
                 upward = self.gradient(stretch)[1] - (stretch - middle) / sigma**2
-                step = np.clip(upward * self.variance(stretch, sigma), -1.0, 1.0)
+                step = np.clip(upward / (self._bend(stretch) + 1 / sigma**2), -1.0, 1.0)
                 stretch = np.clip(stretch + step, -FURTHEST, FURTHEST)
                 if np.abs(step).max() < 1e-2:
                     break
@@ -151,17 +203,22 @@ class _Problem:
         found: Floats = minimize(loss, stretch, jac=True, method="L-BFGS-B", bounds=bounds).x
         return found
 
-    def variance(self, stretch: Floats, sigma: float) -> Floats:
-        """[G] of δ, from the curvature of the posterior, which is nowhere taken for less than the prior's."""
-        side = 1e-2
+    def near(self, stretch: Floats) -> _Near:
+        gradient = self.gradient(stretch)[1]
         if self.apart:
-            bend = (self.gradient(stretch - side)[1] - self.gradient(stretch + side)[1]) / (2 * side)
-            alone: Floats = 1.0 / (np.maximum(bend, 0.0) + 1 / sigma**2)
-            return alone
+            bend = np.maximum(self._bend(stretch), np.abs(gradient))
+            return _Near(None, bend * stretch + gradient, bend)
         rows = [
-            (self.gradient(stretch - side * unit)[1] - self.gradient(stretch + side * unit)[1]) / (2 * side)
+            (self.gradient(stretch - SIDE * unit)[1] - self.gradient(stretch + SIDE * unit)[1]) / (2 * SIDE)
             for unit in np.eye(len(stretch))
         ]
         sizes, axes = np.linalg.eigh((np.array(rows) + np.array(rows).T) / 2)
-        found: Floats = ((axes**2) / (np.maximum(sizes, 0.0) + 1 / sigma**2)).sum(1)
-        return found
+        upward = axes.T @ gradient
+        sizes = np.maximum(np.maximum(sizes, 0.0), np.abs(upward))
+        return _Near(axes, sizes * (axes.T @ stretch) + upward, sizes)
+
+    def _bend(self, stretch: Floats) -> Floats:
+        """[G] the curvature of each group's own likelihood, where they are independent."""
+        ends = [self.gradient(stretch + side)[1] for side in (-SIDE, SIDE)]
+        bend: Floats = np.maximum((ends[0] - ends[1]) / (2 * SIDE), 0.0)
+        return bend

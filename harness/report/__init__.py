@@ -21,6 +21,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `trial`}
 - `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,
   `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...]}}]
+- `fading`: what `harness.fading.fading` returns
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},

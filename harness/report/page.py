@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from harness.report import account, choice, experiment, opening, results, words
+from harness.report import account, choice, experiment, fading, opening, results, words
 from harness.report.blocks import Block, Gallery, Section, Shot
 from harness.report.figures import figures
 from harness.report.parts import text_of
@@ -30,6 +30,7 @@ def render(summary: Mapping[str, Any], *, config_text: str) -> str:
         account.asked(summary, config_text),
         account.data(summary),
         choice.curve(summary),
+        fading.section(summary),
         choice.search(summary),
         account.training(summary),
         results.evaluation(summary),

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from harness.report.words import MINUS, number
+from harness.report.words import MINUS, duration, number
 
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
     "#0072b2",
@@ -153,6 +153,17 @@ def dots(rows: Sequence[Dot], x: str, *, zero: bool = False) -> Figure:
     for ax, group in zip(axes, groups, strict=True):
         _dots(ax, group, zero)
     label(axes[-1], x)
+    return figure
+
+
+def half_lives(rows: Sequence[Dot], unit: str) -> Figure:
+    """Ages with intervals on a logarithmic axis, in words, one row each."""
+    figure = dots(rows, "half-life" if unit == "days" else "half-life in later moments")
+    ax = figure.axes[0]
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end]
+    age_axis(ax, [min(ends) / 1.2, max(ends) * 1.2], unit)
+    for text, row in zip(ax.texts, rows, strict=True):
+        text.set_text(duration(row.value, unit))
     return figure
 
 

@@ -121,6 +121,21 @@ def duration(value: object, unit: str = "days") -> str:
     return _amount(known * 86400, "second")
 
 
+def duration_interval(value: object, low: object, high: object, unit: str = "days") -> str:
+    """A duration with its ends, in one unit where all three share it.
+
+    >>> duration_interval(31.2, 24, 40), duration_interval(0.9, 0.5, 1.5)
+    ('31 days [24, 40]', '22 hours [12 hours, 1.5 days]')
+    """
+    middle = duration(value, unit)
+    if finite(low) is None or finite(high) is None:
+        return middle
+    parts = [text.rpartition(" ") for text in (middle, duration(low, unit), duration(high, unit))]
+    if len({one.removesuffix("s") for _, _, one in parts}) == 1:
+        return f"{middle} [{parts[1][0]}, {parts[2][0]}]"
+    return f"{middle} [{duration(low, unit)}, {duration(high, unit)}]"
+
+
 def elapsed(seconds: object) -> str:
     """How long a run took: ``42 s``, ``7 min 3 s``, ``2 h 5 min``."""
     known = finite(seconds)

@@ -36,7 +36,7 @@ def done(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> Finished:
 def test_the_answer_has_the_documented_shape(done: Finished) -> None:
     result = done.result
     assert set(result) == {
-        "evaluation", "data", "search", "comparison", "ab", "model", "verdict", "report", "run_id",
+        "evaluation", "data", "search", "comparison", "ab", "fading", "model", "verdict", "report", "run_id",
     }  # fmt: skip
     evaluation = result["evaluation"]
     assert set(evaluation) == {
@@ -69,6 +69,11 @@ def test_forgetting_is_found_where_it_made_the_log(done: Finished) -> None:
     assert "against the same model without forgetting" in result["verdict"]["sentence"]
     half_life = result["search"]["best"]["params"]["own+linear.half_life_days"]
     assert 2 < half_life < 15  # the log was made with 5 days
+    fading = result["fading"]
+    assert set(fading) == {"sentence", "chosen", "pays", "half_life"}
+    assert fading["pays"] is True
+    assert fading["half_life"]["low"] < 5 < fading["half_life"]["high"]
+    assert fading["sentence"] in Path(result["report"]).read_text()
 
 
 def test_the_figures_agree_with_one_another(done: Finished) -> None:

@@ -69,6 +69,7 @@ def summary() -> dict[str, Any]:
         "data": _data(),
         "search": _search(),
         "terms": _terms(),
+        "fading": _fading(),
         "training": _training(),
         "finetune": {
             "kept": False,
@@ -255,6 +256,65 @@ def _terms() -> list[dict[str, Any]]:
         },
         {"name": "trend", "kind": "trend", "weight": 0.05, "settings": {}, "forgetting": None},
     ]
+
+
+def _fading() -> dict[str, Any]:
+    def gap(value: float, half: float) -> dict[str, float]:
+        return {"difference": value, "low": value - half, "high": value + half}
+
+    def family(name: str, half_life: float | None, behind: float, *, apart: bool) -> dict[str, Any]:
+        known = half_life is not None
+        return {
+            "name": name,
+            "family": name.partition(",")[0],
+            "clock": "" if name == "none" else "time",
+            "unit": "days",
+            "params": {"half_life": half_life} if half_life else {},
+            "half_life": half_life,
+            "low": 0.77 * half_life if known and half_life else None,
+            "high": 1.3 * half_life if known and half_life else None,
+            "value": -6.8485 - behind,
+            "behind": gap(behind, 0.001 if behind else 0.0),
+            "gain": gap(0.0169 - behind, 0.004),
+            "told_apart": apart,
+        }
+
+    def group(name: str, half_life: float) -> dict[str, Any]:
+        ends = {"value": half_life, "low": 0.77 * half_life, "high": 1.3 * half_life}
+        return {"name": name, "events": 4_210, "unit": "days", **ends}
+
+    return {
+        "choices": {"fitted": 8_000, "judged": 5_246, "users": 1_143},
+        "families": [
+            family("floor", 33.0, 0.0, apart=False),
+            family("exponential", 31.0, 0.0008, apart=False),
+            family("power, moments", 3.1, 0.0052, apart=True),
+            family("none", None, 0.0169, apart=True),
+        ],
+        "chosen": "exponential",
+        "pays": True,
+        "half_life": {"value": 31.0, "low": 24.0, "high": 40.0, "unit": "days"},
+        "shares": {"popular": 0.05, "own": 0.33, "related": 0.62},
+        "curve": [[age, 0.5 ** (age / 31)] for age in (0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 365.0)],
+        "groups": {
+            "category": [group("home", 61.0), group("toys", 30.0), group("christmas", 12.0)],
+            "event_type": [group("bought", 44.0), group("viewed", 5.5)],
+            "history": [group("up to 63 events", 24.0), group("more than 63 events", 35.0)],
+        },
+        "terms": [
+            {
+                "name": "own",
+                "family": "exponential",
+                "clock": "time",
+                "unit": "days",
+                "half_life": 31.0,
+                "low": 24.0,
+                "high": 40.0,
+            },
+        ],
+        "sentence": "An interest is half gone after 31 days [24, 40]; forgetting is worth +0.0161 [+0.0121, +0.0201] "
+        "nats an event.",
+    }
 
 
 def _training() -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ NAMES = [
         "curve_2_mlp",
         "families",
     ),
+    *("fading_curve", "fading_families", "fading_category", "fading_event_type", "fading_history"),
     *("search_history", "search_importance", "search_sure"),
     *("training_0_mlp_pretrain", "training_1_mlp_finetune", "models", "comparisons"),
     *("segment_recency", "segment_history", "segment_novelty", "ab"),
@@ -48,7 +49,7 @@ def test_a_figure_can_be_saved_as_png() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["data", "search", "terms", "training", "evaluation", "models", "comparisons", "ab"]
+    "key", ["data", "search", "terms", "fading", "training", "evaluation", "models", "comparisons", "ab"]
 )
 def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
     less: dict[str, Any] | None = {} if key < "d" else None

@@ -22,6 +22,7 @@ SECTIONS = [
     "asked",
     "data",
     "curve",
+    "fading",
     "search",
     "training",
     "evaluation",
@@ -126,6 +127,10 @@ def test_the_verdict_comes_first_in_words(page: Page) -> None:
         "b3f1c0de5a6e4d0f9a77c1e2",
         "torch 2.13.0",
         "linear, variant: ease, l2: 500",
+        "An interest is half gone after 31 days [24, 40]",
+        "cannot be told from the best, chosen",
+        "24 days to 40 days",
+        "Half-lives by category",
     ],
 )
 def test_the_page_says(page: Page, said: str) -> None:
