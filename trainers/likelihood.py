@@ -20,14 +20,14 @@ STARTS = {"time": (0.01, 0.1, 0.5, 2.0, 7.0, 21.0, 60.0, 365.0), "moments": (0.5
 """Half-lives that a fit begins from, by clock: the likelihood of a curve is not concave."""
 BEGUN = 2  # of the starts, those that are followed to the end
 REFERENCE = {"time": 30.0, "moments": 5.0}
-PRIOR = 4.0
+PRIOR = 8.0
 """Standard deviation, in logarithms, of the weak normal prior on each free number, around the curve with a half-life
 of 30 days or 5 moments (and even shares). Worth less than one event, it keeps what the data say nothing of finite."""
 RESOLUTION = 1e-3
 """Ages are read to 0.05 %: a curve is then evaluated at a few thousand ages, not at every event."""
 MOST = 690.0
 STEP = 1e-5  # of central differences, in free numbers
-AGE = (math.log(1e-5), math.log(1e6))
+AGE = (math.log(1e-7), math.log(1e6))
 BOUNDS = {
     "positive": (-5.0, 5.0),
     "share": (-12.0, 12.0),

@@ -27,6 +27,7 @@ STEP = 1e-4
 ROUNDS, STEPS = 8, 2000
 """Of quadratics that are taken of the likelihood, until σ moves by less than 2 %, and of EM on each of them."""
 LEAST_SIGMA, MOST_SIGMA = 1e-3, 3.0
+ALIKE = 0.05  # groups that differ by less have one curve
 SIDE = 1e-2  # of differences of gradients
 
 
@@ -95,6 +96,12 @@ def fit_groups(
         stretch, spread = near.posterior(middle, known)
         if abs(known - before) < 0.02 * before:
             break
+    if sigma is None and known < ALIKE:
+        # The common curve as it was fitted: its own stretch is not for a split to decide that tells nothing apart.
+        zeros = np.zeros(count)
+        return Stretches(
+            scope, common.forgetting, problem.groups, problem.events, zeros, zeros + known, known
+        )
     curve = common.forgetting.stretched(math.exp(middle))
     return Stretches(scope, curve, problem.groups, problem.events, stretch - middle, spread, known)
 

@@ -62,12 +62,12 @@ def test_the_gradient_is_that_of_the_likelihood(choices: Choices, values: dict[s
         numeric = (problem.loss(at + step)[0] - problem.loss(at - step)[0]) / 2e-4
         assert gradient[place] == pytest.approx(numeric, rel=1e-4, abs=1e-6)
     moved = at - problem.centre
-    prior = moved @ moved / (2 * 16) / len(choices)
+    prior = moved @ moved / (2 * 64) / len(choices)
     whole = log_likelihood_at(problem, at)
     assert problem.loss(at)[0] == pytest.approx(prior - whole.mean())
     users = problem.scores(at)
     assert len(users) == len(np.unique(choices.user))
-    np.testing.assert_allclose(users.sum(0) / len(choices), -gradient + moved / 16 / len(choices), atol=1e-8)
+    np.testing.assert_allclose(users.sum(0) / len(choices), -gradient + moved / 64 / len(choices), atol=1e-8)
 
 
 def log_likelihood_at(problem: Problem, vector: Any) -> Any:

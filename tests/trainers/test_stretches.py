@@ -10,7 +10,7 @@ from trainers.choices import Choices, Crowd
 from trainers.forgetting import ForgettingSettings
 from trainers.likelihood import CurveFit, fit, halved
 from trainers.log import PackedLog
-from trainers.stretches import MOST_GROUPS, fit_groups
+from trainers.stretches import ALIKE, MOST_GROUPS, fit_groups
 
 SEVEN = ForgettingSettings(family="exponential", half_life=7)
 
@@ -68,6 +68,8 @@ def test_groups_that_are_alike_stay_at_the_common_curve() -> None:
     found = fit_groups(choices, common, "event_type")
     assert np.abs(found.log_stretch).max() < 0.25
     assert found.sigma < 0.3
+    if found.sigma < ALIKE:
+        assert found.common == common.forgetting
 
 
 def test_the_spread_covers_what_is_known() -> None:
