@@ -157,11 +157,12 @@ def dots(rows: Sequence[Dot], x: str, *, zero: bool = False) -> Figure:
 
 
 def half_lives(rows: Sequence[Dot], unit: str) -> Figure:
-    """Ages with intervals on a logarithmic axis, in words, one row each."""
-    figure = dots(rows, "half-life" if unit == "days" else "half-life in later moments")
+    """Ages with intervals, one row each, in words; on a logarithmic axis where they span much."""
+    figure = dots(rows, "")
     ax = figure.axes[0]
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end]
-    age_axis(ax, [min(ends) / 1.2, max(ends) * 1.2], unit)
+    worded = age_axis(ax, [min(ends) / 1.2, max(ends) * 1.2], unit)
+    label(ax, "half-life" if worded and unit == "days" else f"half-life in {unit}")
     for text, row in zip(ax.texts, rows, strict=True):
         text.set_text(duration(row.value, unit))
     return figure
