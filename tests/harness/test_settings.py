@@ -196,7 +196,13 @@ def test_not_a_mapping(tmp_path: Path, content: str) -> None:
     assert "A configuration must be a mapping" in refused(path)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("**/*.yaml")), ids=lambda path: path.name)
+# The plans of the forgetting table lie beside the runs that they name, and are no runs.
+SHIPPED = [
+    path for path in (ROOT / "configs").glob("**/*.yaml") if not path.name.startswith("forgetting-table")
+]
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED), ids=lambda path: path.name)
 def test_what_is_shipped_loads_and_its_text_is_the_same_configuration(path: Path, tmp_path: Path) -> None:
     settings = load(path)
     again = tmp_path / "again.yaml"
