@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness import source_digest
 from harness.settings import RunSettings, load
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
-from trainers.forgetting import FAMILIES, Forgetting, build
+from trainers.forgetting import FamilyName, Forgetting, build
 from trainers.model import ModelSettings
-from trainers.space import ClockName, FamilyName, ForgettingSpace
+from trainers.space import ClockName, ForgettingSpace
 
 NONE = "none"
 
@@ -53,7 +53,7 @@ class Plan(BaseModel):
 
     data: dict[str, Source] = Field(min_length=1)
     terms: tuple[Annotated[TermSettings, Field(discriminator="kind")], ...] = Field(min_length=1)
-    families: tuple[FamilyName, ...] = tuple(FAMILIES)  # type: ignore[assignment]
+    families: tuple[FamilyName, ...] = get_args(FamilyName)
     clocks: tuple[ClockName, ...] = ("time", "moments", "both")
     space: ForgettingSpace = ForgettingSpace()
     trials: int = Field(12, ge=1)
