@@ -178,6 +178,7 @@ def _fit_terms(request: Fit, workers: Workers) -> None:
         torch.manual_seed(request.seed)
         encoder = ENCODERS[term.kind](term, len(data.catalogue))
         if isinstance(encoder, ClosedForm):
+            encoder.prepare(data, repeats=request.repeats, seed=request.seed)
             sums = encoder.statistics(data, data.shard(workers.rank, workers.size))
             fitted.append((term, {name: workers.sum(sums[name]) for name in sorted(sums)}, None))
         else:
