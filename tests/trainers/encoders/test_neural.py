@@ -122,3 +122,15 @@ def test_an_age_is_felt_unless_nothing_is_forgotten(kind: str, data: TrainingDat
     assert not np.allclose(plain.score(older), plain.score(histories), atol=1e-3)
     same = np.allclose(none.score(older), none.score(histories), atol=1e-4)
     assert same == (kind in ("mlp", "vae"))
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_only_the_latest_events_are_read(kind: str, data: TrainingData) -> None:
+    """By every layer: a state that began with what is too old would still hold it."""
+    assert data.validation is not None
+    histories = helpers.histories_of(data, data.validation)
+    assert np.diff(histories.offsets).max() > 5
+    cut = neural(kind, len(data.catalogue), own=OWN, max_history=3)
+    whole = neural(kind, len(data.catalogue), own=OWN, max_history=50)
+    np.testing.assert_allclose(cut.score(histories), whole.score(histories.latest(3)), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(cut.score(histories), whole.score(histories), atol=1e-3)
