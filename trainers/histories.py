@@ -14,6 +14,9 @@ import scipy.sparse as sp
 from trainers.forgetting import Forgetting
 from trainers.log import DAY, PackedLog, Queries, ranges
 
+NOTHING_READ = 1e4
+"""What stands for the days since the last event where there is none."""
+
 
 @dataclass(frozen=True)
 class Histories:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from trainers.curve import Curve
 from trainers.encoders.neural import Neural, popularity
 from trainers.forgetting import build
-from trainers.log import DAY, IntArray, Queries, TrainingData
+from trainers.log import DAY, IntArray, Queries, TrainingData, ranges
 from trainers.losses import Negatives, likelihood, loss, shares
 from trainers.optimise import OptimiseSettings
 from trainers.sequences import Batch, Windows, batches, by_user
@@ -167,12 +167,8 @@ class _Epoch:
 
     def _weights(self, windows: IntArray) -> npt.NDArray[np.float64]:
         """[R] of all moments that these windows answer."""
-        return np.concatenate(
-            [
-                self.weights[first:last]
-                for first, last in zip(self.windows.first[windows], self.windows.last[windows], strict=True)
-            ]
-        )
+        first = self.windows.first[windows]
+        return self.weights[ranges(first, self.windows.last[windows] - first)]
 
     def _step(
         self,
@@ -194,7 +190,7 @@ class _Epoch:
         weighted = (value_R * torch.from_numpy(share).to(value_R)).sum()
         optimiser.zero_grad()
         # DDP averages gradients over workers; `size` turns that average into the batch's sum.
-        (weighted * self.workers.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.autograd.backward(weighted * self.workers.size)
         torch.nn.utils.clip_grad_norm_(self.encoder.module.parameters(), self.settings.clip)
         optimiser.step()
         return float(weighted.detach()), float(share.sum())

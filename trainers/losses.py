@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainers.networks.prediction import Prediction
+from trainers.networks.prediction import NEVER, Prediction
 from trainers.optimise import LossSettings
 from trainers.sequences import Batch
-
-NEVER = -1e9  # a logit that no softmax sees, and no gradient
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,8 @@ def _sampled(prediction: Prediction, batch: Batch, negatives: Negatives) -> tupl
     user had (`batch.had`), is no negative."""
     columns = negatives.columns
     rivals_RN = prediction.at(columns)
-    place = torch.full((len(prediction.items),), -1, device=columns.device)
-    place[columns] = torch.arange(len(columns), device=columns.device)
     row = torch.cat((batch.target_row, batch.had_row))
-    where = place[torch.cat((batch.targets, batch.had))]
+    where = prediction.places(columns)[torch.cat((batch.targets, batch.had))]
     out = torch.zeros(rivals_RN.shape, dtype=torch.bool, device=columns.device)
     out[row[where >= 0], where[where >= 0]] = True
     positive_T = (prediction.interest[batch.target_row] * prediction.items[batch.targets]).sum(1)

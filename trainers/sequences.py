@@ -6,7 +6,8 @@ A *window* is a stretch of one user's events with the moments that are answered 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainers.histories import Histories
+from trainers.histories import NOTHING_READ, Histories
 from trainers.log import DAY, IntArray, PackedLog, Queries, ranges
 
 
@@ -114,20 +115,38 @@ class Batch:
         return len(self.query)
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        return Batch(**{each.name: getattr(self, each.name).to(device) for each in fields(self)})
 
-    @property
+    # What several parts of a network read is found once a batch.
+
+    @cached_property
+    def last(self) -> torch.Tensor:
+        """int64 [B, M] the latest event that a moment reads; 0 where it reads none."""
+        return (self.seen - 1).clamp_min(0)
+
+    @cached_property
+    def read(self) -> torch.Tensor:
+        """int64 [B, M] how many events a moment reads."""
+        return self.seen - self.first
+
+    @cached_property
+    def idle(self) -> torch.Tensor:
+        """float32 [B, M] days since the latest event; `NOTHING_READ` where there is none."""
+        since = (self.asked - self.times.gather(1, self.last)).clamp_min(0).float()
+        return since.masked_fill(self.seen == 0, NOTHING_READ)
+
+    @cached_property
     def visible(self) -> torch.Tensor:
         """bool [B, M, L] whether a moment reads an event."""
         at = torch.arange(self.items.shape[1], device=self.items.device)
         return (at >= self.first[:, :, None]) & (at < self.seen[:, :, None])
 
-    @property
+    @cached_property
     def days(self) -> torch.Tensor:
         """float32 [B, M, L] the events' ages in days; 0 for events that the moment does not read."""
         return (self.asked[:, :, None] - self.times[:, None, :]).clamp_min(0).float()
 
-    @property
+    @cached_property
     def later(self) -> torch.Tensor:
         """float32 [B, M, L] the events' ages in later moments of the user."""
         return (self.number[:, :, None] - self.moments[:, None, :]).clamp_min(0).float()

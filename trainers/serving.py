@@ -28,7 +28,7 @@ from trainers.encoders.recurrent import Recurrent
 from trainers.encoders.trend import Trend
 from trainers.forgetting import Forgetting
 from trainers.forgetting.compiled import Compiled, compile
-from trainers.histories import Histories
+from trainers.histories import NOTHING_READ, Histories
 from trainers.log import DAY
 from trainers.model import Model, scaled
 
@@ -39,8 +39,6 @@ Floats = npt.NDArray[np.float64]
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """Scores are float32, those of the exact curve too: each step may be off by half of this."""
-
-NOTHING_READ = 1e4  # days since the last event where there is none, as the bank has it
 
 
 # The model

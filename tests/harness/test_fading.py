@@ -81,7 +81,7 @@ def test_it_is_measured_once(work: Path, events: pd.DataFrame, monkeypatch: pyte
 @pytest.mark.usefixtures("quick")
 def test_test_queries_are_not_read(work: Path, events: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    of = Stage.of.__func__  # type: ignore[attr-defined]
+    of = Stage.of.__func__  # type: ignore[attr-defined]  # of a class method, which mypy sees bound
 
     def watched(cls: type[Stage], store: Any, settings: Any, stage: Any, repeats: bool) -> Stage:
         asked.append(stage)

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from tests.trainers.forgetting.cases import EXAMPLES
 from tests.trainers.helpers import packed, queries_of
 from trainers import serving
-from trainers.encoders import ENCODERS
+from trainers.encoders import ENCODERS, Linear, Neural
 from trainers.forgetting import FAMILIES, Forgetting
 from trainers.forgetting.compiled import Compiled, compile
 from trainers.histories import Histories
@@ -74,9 +74,9 @@ def model_of(*terms: dict[str, Any], seed: int = 0) -> Model:
             encoder.load({"matrix": rng.normal(size=(ITEMS, ITEMS)).astype(np.float32)})
         elif term.kind == "trend":
             encoder.load({"popularity": rng.random(ITEMS)})
-        elif term.kind == "recurrent":
+        elif isinstance(encoder, Neural):
             with torch.no_grad():
-                for parameter in encoder.module.parameters():  # type: ignore[attr-defined]
+                for parameter in encoder.module.parameters():
                     parameter.add_(0.3 * torch.randn_like(parameter))
         encoders.append(encoder)
     return Model(settings, encoders, ITEMS)
@@ -171,7 +171,9 @@ def test_the_bound_is_the_sum_of_the_errors() -> None:
     found = compiled(model, 3)
     assert set(found.errors) == {"own", "linear"}
     events = [(2, 3.0, 0.0), (2, 2.0, 600.0), (-1, 1.0, 700.0), (4, 1.0, 900.0)]
-    matrix = np.abs(model.encoders[1].matrix)  # type: ignore[attr-defined]
+    linear = model.encoders[1]
+    assert isinstance(linear, Linear)
+    matrix = np.abs(linear.matrix)
     expected = 0.5 * found.errors["linear"] * (2 * matrix[2] + matrix[4])
     expected[2] += 2.0 * found.errors["own"] * 5
     expected[4] += 2.0 * found.errors["own"] * 1

@@ -8,7 +8,7 @@ from trainers.encoders.neural import Neural, NeuralSettings
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
-    from trainers.networks.prediction import Network
+    from trainers.networks.network import Network
 
 
 class GruSettings(NeuralSettings):

@@ -9,8 +9,9 @@ from pydantic import Field
 from trainers.encoders.neural import Neural, NeuralSettings
 
 if TYPE_CHECKING:
+    from trainers.networks.bag import Interest
     from trainers.networks.habit import Habit
-    from trainers.networks.prediction import Network
+    from trainers.networks.network import Network
 
 
 class BagSettings(NeuralSettings):
@@ -27,6 +28,19 @@ class BagSettings(NeuralSettings):
     reads_weights: ClassVar[bool] = True
 
 
+class Bag(Neural):
+    """A network over one decayed sum of the history."""
+
+    settings: BagSettings
+
+    def interest(self) -> Interest:
+        from trainers.networks.bag import Interest
+        from trainers.networks.retention import Retention
+
+        s = self.settings
+        return Interest(self.items, s.dim, Retention(s.forgetting), s.normalise, s.weights)
+
+
 class MlpSettings(BagSettings):
     """`{kind: mlp, dim: 64, hidden: 256, forgetting: {…}, training: {epochs: 20, rate: 0.003}}`.
 
@@ -38,14 +52,14 @@ class MlpSettings(BagSettings):
     scale: Literal["raw", "standard"] = "standard"
 
 
-class Mlp(Neural):
+class Mlp(Bag):
     """The source's recommendation function over the decayed interest."""
 
     kind = "mlp"
     settings: MlpSettings
 
     def build(self, own: Habit | None) -> Network:
-        from trainers.networks.bag import RecommendationFunction, interest
+        from trainers.networks.bag import RecommendationFunction
 
         s = self.settings
-        return RecommendationFunction(self.items, interest(self.items, s), s.dim, s.hidden, s.dropout, own)
+        return RecommendationFunction(self.items, self.interest(), s.dim, s.hidden, s.dropout, own)

@@ -17,7 +17,7 @@ from trainers.optimise import OptimiseSettings
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
-    from trainers.networks.prediction import Network
+    from trainers.networks.network import Network
 
 BLOCK_EVENTS = 32_768  # events scored at once
 PRIOR_GAPS = 5.0  # an item's interval counts as many gaps of the common interval beside its own

@@ -11,7 +11,7 @@ from trainers.forgetting import ForgettingSettings, build
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
-    from trainers.networks.prediction import Network
+    from trainers.networks.network import Network
 
 RATES = ("half_life", "half_lives", "rate")  # the parameters that say how fast a state decays
 SIXTH = (1 / 6,) * 6

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from trainers.encoders.mlp import BagSettings
-from trainers.encoders.neural import Neural
+from trainers.encoders.mlp import Bag, BagSettings
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
-    from trainers.networks.prediction import Network
+    from trainers.networks.network import Network
 
 
 class VaeSettings(BagSettings):
@@ -25,14 +24,14 @@ class VaeSettings(BagSettings):
     beta: float = Field(0.2, ge=0)
 
 
-class Vae(Neural):
+class Vae(Bag):
     """Mult-VAE (Liang et al. 2018) that is asked for what comes next."""
 
     kind = "vae"
     settings: VaeSettings
 
     def build(self, own: Habit | None) -> Network:
-        from trainers.networks.bag import Variational, interest
+        from trainers.networks.bag import Variational
 
         s = self.settings
-        return Variational(self.items, interest(self.items, s), s.dim, s.hidden, s.dropout, s.beta, own)
+        return Variational(self.items, self.interest(), s.dim, s.hidden, s.dropout, s.beta, own)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
 from trainers.networks.habit import MINUTE, Habit, PiecewiseLinear
-from trainers.networks.prediction import Network, Prediction
+from trainers.networks.network import Tied
+from trainers.networks.prediction import NEVER, Prediction
 from trainers.networks.retention import Retention
 from trainers.sequences import Batch
 
-NEVER = -1e9  # a logit that no softmax sees
+
+class Reading(NamedTuple):
+    """How M askers stand to L events: ages on both clocks and whether they may read them, each [B, M, L]."""
+
+    days: torch.Tensor
+    later: torch.Tensor
+    may: torch.Tensor
 
 
 class Attention(nn.Module):
@@ -28,16 +37,10 @@ class Attention(nn.Module):
         self.position = nn.ModuleList(PiecewiseLinear(0.0, 8.0, 9) for _ in range(heads))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self,
-        askers: torch.Tensor,
-        events: torch.Tensor,
-        days: torch.Tensor,
-        later: torch.Tensor,
-        may: torch.Tensor,
-    ) -> torch.Tensor:
-        """askers [B, M, D], events [B, L, D]; days, later, may [B, M, L]. Returns [B, M, D]; one who may read nothing
-        gets zeros."""
+    def forward(self, askers: torch.Tensor, events: torch.Tensor, reading: Reading) -> torch.Tensor:
+        """askers [B, M, D], events [B, L, D]. Returns [B, M, D]; one who may read nothing hears the bias of the output
+        alone."""
+        days, later, may = reading
         B, M, D = askers.shape
         L = events.shape[1]
         q = self.ask(askers).view(B, M, self.heads, -1).transpose(1, 2)
@@ -66,21 +69,14 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self,
-        askers: torch.Tensor,
-        events: torch.Tensor,
-        days: torch.Tensor,
-        later: torch.Tensor,
-        may: torch.Tensor,
-    ) -> torch.Tensor:
-        heard = self.attention(self.ask_norm(askers), self.read_norm(events), days, later, may)
+    def forward(self, askers: torch.Tensor, events: torch.Tensor, reading: Reading) -> torch.Tensor:
+        heard = self.attention(self.ask_norm(askers), self.read_norm(events), reading)
         askers = askers + self.dropout(heard)
         fed: torch.Tensor = askers + self.dropout(self.feed(self.norm(askers)))
         return fed
 
 
-class Transformer(Network):
+class Transformer(Tied):
     """Events read the events of earlier moments and themselves; moments read all events strictly before them.
 
     The last block is computed for the moments alone: nobody reads what it would say of events. A moment asks with the
@@ -88,28 +84,23 @@ class Transformer(Network):
     """
 
     def __init__(self, items: int, dim: int, blocks: list[Block], dropout: float, own: Habit | None) -> None:
-        super().__init__(items, own)
-        self.embedding = nn.Embedding(items, dim)
-        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        super().__init__(items, dim, dropout, own)
         self.moment = nn.Parameter(torch.zeros(dim))
         self.idle = nn.Sequential(nn.Linear(2, dim), nn.GELU(), nn.Linear(dim, dim))
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: Batch) -> Prediction:
         events = self.dropout(self.embedding(batch.items))
         at = torch.arange(events.shape[1], device=events.device)
-        earlier = (at < batch.begin[:, :, None]) | (at == at[:, None])
-        days = (batch.times[:, :, None] - batch.times[:, None, :]).clamp_min(0).float()
-        later = (batch.moments[:, :, None] - batch.moments[:, None, :] - 1).clamp_min(0).float()
-        for block in self.blocks[:-1]:
-            events = block(events, events, days, later, earlier)
-        days, later, visible = batch.days, batch.later, batch.visible
-        last = days.masked_fill(~visible, 1e4).amin(2)  # 1e4: nothing was read
-        felt = torch.stack((torch.log(last + MINUTE), torch.log1p(visible.sum(2))), 2)
-        askers = self.moment + self.idle(0.2 * felt)
-        interest = self.norm(self.blocks[-1](askers, events, days, later, visible))
-        return Prediction(
-            self.dropout(interest[batch.valid]), self.embedding.weight, self.bias, self.habits(batch)
+        between = Reading(
+            (batch.times[:, :, None] - batch.times[:, None, :]).clamp_min(0).float(),
+            (batch.moments[:, :, None] - batch.moments[:, None, :] - 1).clamp_min(0).float(),
+            (at < batch.begin[:, :, None]) | (at == at[:, None]),
         )
+        for block in self.blocks[:-1]:
+            events = block(events, events, between)
+        felt = torch.stack((torch.log(batch.idle + MINUTE), torch.log1p(batch.read)), 2)
+        askers = self.moment + self.idle(0.2 * felt)
+        reading = Reading(batch.days, batch.later, batch.visible)
+        return self.answer(self.norm(self.blocks[-1](askers, events, reading))[batch.valid], batch)

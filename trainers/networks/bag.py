@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
 from trainers.networks.habit import Habit
-from trainers.networks.prediction import Network, Prediction
+from trainers.networks.network import Network
+from trainers.networks.prediction import Prediction
 from trainers.networks.retention import Retention
 from trainers.sequences import Batch
-
-if TYPE_CHECKING:
-    from trainers.encoders.mlp import BagSettings
 
 
 class Interest(nn.Module):
@@ -36,12 +32,6 @@ class Interest(nn.Module):
         # An interest that has all but vanished must not be blown up to full size: its mass is never taken below one.
         mass_R = kept_BML.sum(2)[batch.valid].clamp_min(1.0)
         return interest_RD / mass_R.pow(self.normalise)[:, None]
-
-
-def interest(items: int, settings: BagSettings) -> Interest:
-    """The interest that a term's settings describe."""
-    retention = Retention(settings.forgetting)
-    return Interest(items, settings.dim, retention, settings.normalise, settings.weights)
 
 
 class RecommendationFunction(Network):

@@ -7,7 +7,8 @@ from torch import nn
 
 from trainers.forgetting import Forgetting
 from trainers.networks.habit import MINUTE, Habit
-from trainers.networks.prediction import Network, Prediction
+from trainers.networks.network import Tied
+from trainers.networks.prediction import Prediction
 from trainers.sequences import Batch
 
 
@@ -38,7 +39,7 @@ class Decay(nn.Module):
         return nn.functional.pad(torch.exp(self.log_rate), (self.still, 0))
 
 
-class Bank(Network):
+class Bank(Tied):
     """States S_k(t) = Σ exp(−rate_k·age)·e(item) with their masses Σ exp(−rate_k·age), some by age in days, some by age
     in later moments. Each needs constant work for a new event; here all moments of a window are answered at once.
 
@@ -55,9 +56,7 @@ class Bank(Network):
         dropout: float,
         own: Habit | None,
     ) -> None:
-        super().__init__(items, own)
-        self.embedding = nn.Embedding(items, dim)
-        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        super().__init__(items, dim, dropout, own)
         self.days, self.moments = days, moments
         start = torch.cat([decay.start * len(decay.start) for decay in (days, moments) if decay is not None])
         self.gate = nn.Parameter(start)
@@ -69,27 +68,23 @@ class Bank(Network):
         self.inner = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim)
         )
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: Batch) -> Prediction:
         valid, visible = batch.valid, batch.visible
         emb_BLD = self.dropout(self.embedding(batch.items))
-        days_BML = batch.days
         states, masses = [], []
-        for decay, age_BML in ((self.days, days_BML), (self.moments, batch.later)):
+        for decay, age_BML in ((self.days, batch.days), (self.moments, batch.later)):
             for rate in decay.rates() if decay is not None else ():
                 kept_BML = torch.exp(-age_BML * rate) * visible
                 mass_BM = kept_BML.sum(2)
                 state_BMD = torch.bmm(kept_BML, emb_BLD)
                 states.append((state_BMD / (mass_BM + 1e-6).sqrt()[:, :, None])[valid])
                 masses.append(mass_BM[valid])
-        last_R = days_BML.masked_fill(~visible, 1e4).amin(2)[valid]  # 1e4 days: nothing was read
         felt = (
             torch.log(torch.stack(masses, 1) + 1e-4),
-            torch.log(last_R + MINUTE)[:, None],
-            torch.log1p(visible.sum(2)[valid])[:, None],
+            torch.log(batch.idle[valid] + MINUTE)[:, None],
+            torch.log1p(batch.read[valid])[:, None],
         )
         gate_RK = self.gate + self.felt(0.2 * torch.cat(felt, 1))
         mixed = self.mix((torch.stack(states, 1) * gate_RK[:, :, None]).flatten(1))
-        interest = self.dropout(mixed + self.inner(mixed))
-        return Prediction(interest, self.embedding.weight, self.bias, self.habits(batch))
+        return self.answer(mixed + self.inner(mixed), batch)

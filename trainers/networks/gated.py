@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from trainers.networks.habit import MINUTE, Habit
-from trainers.networks.prediction import Network, Prediction
+from trainers.networks.network import Tied
+from trainers.networks.prediction import Prediction
 from trainers.networks.retention import Retention
 from trainers.sequences import Batch
 
 
-class Gated(Network):
+class Gated(Tied):
     """A state h that takes in one moment after the other, and of which R(time since) is left at the next (GRU-D, Che et
     al. 2018; T-LSTM, Baytas et al. 2017): h(t) = R(t − t')·cell(h(t'), mean of e(item) over the moment's events).
 
@@ -28,13 +29,10 @@ class Gated(Network):
         dropout: float,
         own: Habit | None,
     ) -> None:
-        super().__init__(items, own)
-        self.embedding = nn.Embedding(items, dim)
-        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        super().__init__(items, dim, dropout, own)
         self.cell: nn.GRUCell | nn.LSTMCell = (nn.GRUCell if cell == "gru" else nn.LSTMCell)(dim + 1, dim)
         self.retention = retention
         self.out = nn.Sequential(nn.Linear(dim + 1, dim), nn.GELU(), nn.Linear(dim, dim))
-        self.dropout = nn.Dropout(dropout)
         self.dim = dim
 
     def forward(self, batch: Batch) -> Prediction:
@@ -43,16 +41,14 @@ class Gated(Network):
         steps = int(step_BL.max()) + 1
         states_BSD = self._states(batch, step_BL, steps)
         # A moment reads the state after its latest event, what is left of it.
-        last_BM = (batch.seen - 1).clamp_min(0)
-        seen_BM = torch.where(batch.seen > 0, step_BL.gather(1, last_BM) + 1, 0)
-        since_BM = (batch.asked - batch.times.gather(1, last_BM)).float().clamp_min(0)
-        since_BM = since_BM.masked_fill(batch.seen == 0, 1e4)  # 1e4 days: nothing was read
-        passed_BM = (batch.number - batch.moments.gather(1, last_BM)).clamp_min(0).float()
+        seen_BM = torch.where(batch.seen > 0, step_BL.gather(1, batch.last) + 1, 0)
+        since_BM = batch.idle
+        passed_BM = (batch.number - batch.moments.gather(1, batch.last)).clamp_min(0).float()
         kept_BM = torch.exp(self.retention(since_BM[:, :, None], passed_BM[:, :, None])[0, :, :, 0])
         state_BMD = states_BSD.gather(1, seen_BM[:, :, None].expand(-1, -1, self.dim)) * kept_BM[:, :, None]
         felt_BM = 0.2 * torch.log(since_BM + MINUTE)
         interest = self.out(torch.cat((state_BMD, felt_BM[:, :, None]), 2)[batch.valid])
-        return Prediction(self.dropout(interest), self.embedding.weight, self.bias, self.habits(batch))
+        return self.answer(interest, batch)
 
     def _states(self, batch: Batch, step_BL: torch.Tensor, steps: int) -> torch.Tensor:
         """[B, S + 1, D] the state before the first moment of a window and after each of them."""

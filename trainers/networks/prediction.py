@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
-from trainers.sequences import Batch
-
-if TYPE_CHECKING:
-    from trainers.networks.habit import Habit
+NEVER = -1e9  # a logit that no softmax sees, and no gradient
 
 
 @dataclass(frozen=True)
@@ -68,27 +62,15 @@ class Prediction:
         """[R, N] the logits of N different columns of the catalogue."""
         logits_RN = torch.addmm(self.bias[columns], self.interest, self.items[columns].T)
         if self.own is not None:
-            place = torch.full((len(self.items),), -1, device=columns.device)
-            place[columns] = torch.arange(len(columns), device=columns.device)
-            where = place[self.own.column]
+            where = self.places(columns)[self.own.column]
             hit = where >= 0
             logits_RN = logits_RN.index_put(
                 (self.own.row[hit], where[hit]), self.own.value[hit], accumulate=True
             )
         return logits_RN
 
-
-class Network(nn.Module):
-    """What every network shares: a bias for each item, and learned retention of the user's own items where asked."""
-
-    def __init__(self, items: int, own: Habit | None) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(items))
-        self.own = own
-
-    @abstractmethod
-    def forward(self, batch: Batch) -> Prediction:
-        """Answer every moment of the batch."""
-
-    def habits(self, batch: Batch) -> Cells | None:
-        return None if self.own is None else self.own(batch)
+    def places(self, columns: torch.Tensor) -> torch.Tensor:
+        """[I] where each item stands among N different columns, -1 where it does not."""
+        place = torch.full((len(self.items),), -1, device=columns.device)
+        place[columns] = torch.arange(len(columns), device=columns.device)
+        return place

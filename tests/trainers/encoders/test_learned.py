@@ -93,7 +93,8 @@ def test_sums_of_many_workers_carry_the_curve_once(small: TrainingData, tmp_path
         assert isinstance(encoder, ClosedForm)
         encoder.prepare(small, repeats=True, seed=0)
         parts.append(encoder.statistics(small, small.shard(rank, 3)))
-    Fits(tmp_path).write([(term, {name: sum(part[name] for part in parts) for name in parts[0]}, None)])  # type: ignore[misc]
+    total = {name: np.sum([part[name] for part in parts], axis=0) for name in parts[0]}
+    Fits(tmp_path).write([(term, total, None)])
     alone = fit_term(term, small, repeats=True)
     found = fit_term(term, small, Fits(tmp_path), repeats=True)
     assert found.forgetting == alone.forgetting

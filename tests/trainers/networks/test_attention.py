@@ -12,7 +12,7 @@ import torch
 from tests.trainers import helpers
 from tests.trainers.neural import logits, neural, whole
 from trainers.forgetting import ForgettingSettings, build
-from trainers.networks.attention import Attention
+from trainers.networks.attention import Attention, Reading
 from trainers.networks.attention import Transformer as Network
 from trainers.networks.retention import Retention
 
@@ -30,6 +30,13 @@ def attention(heads: int, **forgetting: Any) -> Attention:
             for parameter in line.parameters():
                 parameter.copy_(torch.randn_like(parameter))
     return found.eval()
+
+
+def heard(layer: Attention, given: dict[str, torch.Tensor]) -> torch.Tensor:
+    answer: torch.Tensor = layer(
+        given["askers"], given["events"], Reading(given["days"], given["later"], given["may"])
+    )
+    return answer
 
 
 def inputs(seed: int = 1) -> dict[str, torch.Tensor]:
@@ -71,12 +78,12 @@ def test_attention_against_a_double_loop(forgetting: dict[str, Any], heads: int)
                     expected[b, asker, part] += (
                         share * layer.read(given["events"][b, event])[values]
                     ).detach()
-    torch.testing.assert_close(layer(**given), layer.out(expected), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(heard(layer, given), layer.out(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_one_who_may_read_nothing_hears_nothing() -> None:
     layer, given = attention(2, **POWER), inputs()
-    torch.testing.assert_close(layer(**given)[0, 2], layer.out.bias)
+    torch.testing.assert_close(heard(layer, given)[0, 2], layer.out.bias)
 
 
 def test_what_is_forgotten_has_no_weight() -> None:
@@ -85,12 +92,12 @@ def test_what_is_forgotten_has_no_weight() -> None:
     given["may"][:] = True
     given["days"][:] = 1.0
     given["days"][:, :, 3] = 5.5
-    before = layer(**given)
+    before = heard(layer, given)
     louder = given["events"].clone()
     louder[:, 3] = 30.0
-    torch.testing.assert_close(layer(**{**given, "events": louder}), before, rtol=0, atol=0)
+    torch.testing.assert_close(heard(layer, {**given, "events": louder}), before, rtol=0, atol=0)
     given["days"][:, :, 3] = 4.5
-    assert not torch.allclose(layer(**{**given, "events": louder}), before, atol=1e-2)
+    assert not torch.allclose(heard(layer, {**given, "events": louder}), before, atol=1e-2)
 
 
 def test_a_weight_falls_with_what_is_left() -> None:
@@ -103,7 +110,8 @@ def test_a_weight_falls_with_what_is_left() -> None:
     with torch.no_grad():
         layer.read.weight[:DIM] = 0  # all keys are alike
     days, later = torch.tensor([[[1.0, 9.0]]]), torch.zeros(1, 1, 2)
-    found = layer(torch.randn(1, 1, DIM), events, days, later, torch.ones(1, 1, 2, dtype=torch.bool))[0, 0]
+    reading = Reading(days, later, torch.ones(1, 1, 2, dtype=torch.bool))
+    found = layer(torch.randn(1, 1, DIM), events, reading)[0, 0]
     kept = build(ForgettingSettings.model_validate(POWER)).at(np.array([1.0, 9.0]))
     share = kept / kept.sum()
     values = layer.read(events)[0, :, DIM:]
@@ -112,7 +120,7 @@ def test_a_weight_falls_with_what_is_left() -> None:
 
 def test_attention_has_gradients_for_its_curves() -> None:
     layer = attention(2, **HEADS)
-    layer(**inputs()).square().sum().backward()
+    torch.autograd.backward(heard(layer, inputs()).square().sum())
     for parameter in [*layer.retention.parameters(), *layer.position.parameters()]:
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()
@@ -128,7 +136,7 @@ def test_events_read_those_of_earlier_moments_and_themselves(blocks: int) -> Non
     assert isinstance(encoder.module, Network)
     seen: list[torch.Tensor] = []
     for block in encoder.module.blocks:
-        block.register_forward_pre_hook(lambda _, given: seen.append(given[4][0]))
+        block.register_forward_pre_hook(lambda _, given: seen.append(given[2].may[0]))
     logits(encoder, batch)
     first, *_, last = [*seen, seen[-1]]
     assert last.tolist() == batch.visible[0].tolist()
@@ -145,7 +153,7 @@ def test_a_moment_asks_for_what_a_later_event_would_hear() -> None:
     assert isinstance(encoder.module, Network)
     ages: list[tuple[torch.Tensor, torch.Tensor]] = []
     for block in encoder.module.blocks:
-        block.register_forward_pre_hook(lambda _, given: ages.append((given[2][0], given[3][0])))
+        block.register_forward_pre_hook(lambda _, given: ages.append((given[2].days[0], given[2].later[0])))
     logits(encoder, batch)
     (days_of_events, later_of_events), (days, later) = ages
     visible = batch.visible[0, :2]

@@ -10,9 +10,9 @@ import torch
 
 from tests.trainers import helpers
 from tests.trainers.neural import logits, neural, whole
-from trainers.encoders.mlp import MlpSettings
+from trainers.encoders.mlp import Mlp, MlpSettings
 from trainers.forgetting import build
-from trainers.networks.bag import RecommendationFunction, Variational, interest
+from trainers.networks.bag import RecommendationFunction, Variational
 
 ITEMS = 9
 COLUMN = np.arange(ITEMS, dtype=np.int32)
@@ -39,7 +39,7 @@ def test_the_interest_is_the_decayed_profile_of_embeddings(
             "forgetting": {**forgetting, "learn": learn},
         }
     )
-    module = interest(ITEMS, settings)
+    module = Mlp(settings, ITEMS).interest()
     found = module(whole(LOG, MOMENTS, COLUMN, 50)).detach().numpy()
     curve = build(settings.forgetting)
     profile = helpers.naive_profile(LOG, MOMENTS, COLUMN, ITEMS, curve, weighted)
@@ -50,7 +50,7 @@ def test_the_interest_is_the_decayed_profile_of_embeddings(
 
 def test_learned_retention_has_gradients_of_its_own() -> None:
     settings = MlpSettings.model_validate({"dim": 3, "forgetting": {**BOTH, "learn": True}})
-    module = interest(ITEMS, settings)
+    module = Mlp(settings, ITEMS).interest()
     module(whole(LOG, MOMENTS, COLUMN, 50)).square().sum().backward()
     gradients = [parameter.grad for parameter in module.retention.parameters()]
     assert len(gradients) == 3

@@ -169,7 +169,7 @@ def test_gradients_are_finite_and_reach_every_parameter(kind: str) -> None:
     encoder.module.train()
     total = sum(prediction.logits().logsumexp(1).sum() for prediction in map(encoder.module, batches))
     assert isinstance(total, torch.Tensor)
-    total.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(total)
     for name, parameter in encoder.module.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

@@ -1,0 +1,41 @@
+"""What the networks share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import nn
+
+from trainers.networks.habit import Habit
+from trainers.networks.prediction import Cells, Prediction
+from trainers.sequences import Batch
+
+
+class Network(nn.Module):
+    """What every network shares: a bias for each item, and learned retention of the user's own items where asked."""
+
+    def __init__(self, items: int, own: Habit | None) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(items))
+        self.own = own
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Prediction:
+        """Answer every moment of the batch."""
+
+    def habits(self, batch: Batch) -> Cells | None:
+        return None if self.own is None else self.own(batch)
+
+
+class Tied(Network):
+    """A network whose logits are products with the embeddings that it reads."""
+
+    def __init__(self, items: int, dim: int, dropout: float, own: Habit | None) -> None:
+        super().__init__(items, own)
+        self.embedding = nn.Embedding(items, dim)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.dropout = nn.Dropout(dropout)
+
+    def answer(self, interest_RD: torch.Tensor, batch: Batch) -> Prediction:
+        return Prediction(self.dropout(interest_RD), self.embedding.weight, self.bias, self.habits(batch))
