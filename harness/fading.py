@@ -217,12 +217,7 @@ def candidates(choices: Choices) -> dict[str, ForgettingSettings]:
     """The curves that are compared, by name: `none` and others on the days, some on later moments, some on both."""
     found = {family: learnable(family, "time", choices) for family in TIME}
     found |= {f"{family}, moments": learnable(family, "moments", choices) for family in MOMENTS}
-    later = {"family": "exponential", "clock": "moments", "half_life": 10.0}
-    for family in BOTH:
-        days = learnable(family, "time", choices).model_dump(mode="json")
-        found[f"{family}, both"] = ForgettingSettings.model_validate(
-            {**days, "clock": "both", "moments": later}
-        )
+    found |= {f"{family}, both": learnable(family, "both", choices) for family in BOTH}
     return found
 
 

@@ -13,6 +13,7 @@ from trainers.forgetting import FAMILIES, Forgetting, ForgettingSettings
 from trainers.likelihood import REFERENCE, CurveFit, log_likelihood
 
 NOTHING = "none"
+LATER = {"family": "exponential", "clock": "moments", "half_life": 10.0}
 
 
 class Gap(Protocol):
@@ -105,7 +106,11 @@ def compare(fits: Mapping[str, CurveFit], held_out: Choices, paired: Paired) -> 
 
 def learnable(family: str, clock: str, choices: Choices) -> ForgettingSettings:
     """A family to be learned: all its parameters, from a curve of a common half-life. The knots of `monotone`, which
-    are not learned, lie where the ages do: at their 5, 25, 50, 75 and 95 % quantiles."""
+    are not learned, lie where the ages do: at their 5, 25, 50, 75 and 95 % quantiles. On the clock `both` it is the
+    family over days times an exponential over later moments."""
+    if clock == "both":
+        days = learnable(family, "time", choices).model_dump(mode="json")
+        return ForgettingSettings.model_validate({**days, "clock": "both", "moments": LATER})
     if family == "monotone":
         ages = choices.days if clock == "time" else choices.moments + 1.0
         knots = np.unique(np.quantile(ages, (0.05, 0.25, 0.5, 0.75, 0.95)))

@@ -125,32 +125,40 @@ def fit_term(
 ) -> Encoder:
     """One fitted term, in this process: from `fits` where they serve it, from `data` otherwise."""
     if not issubclass(ENCODERS[term.kind], ClosedForm):
-        import torch  # here: a search of closed forms does not wait for it
-
-        torch.manual_seed(seed)  # of the first parameters, which the constructor draws
-    encoder = ENCODERS[term.kind](term, len(data.catalogue))
-    if isinstance(encoder, ClosedForm):
-        if fits and fits.solved(term).exists():
-            encoder.load(
-                {file.stem: np.load(file, mmap_mode="r") for file in fits.solved(term).glob("*.npy")}
-            )
-            return encoder
-        statistics = fits.statistics(term) if fits else None
-        if statistics is None:
-            encoder.prepare(data, repeats=repeats, seed=seed)
-            statistics = encoder.statistics(data, slice(0, data.log.users))
-        encoder.solve(statistics)
-    else:
-        assert isinstance(encoder, Neural)
         state = fits.state(term) if fits else None
-        if state is not None:
-            encoder.load(state)
-        else:
-            from trainers.loop import optimise
-
-            encoder.begin(data)
-            optimise(encoder, data, data.moments(), term.training, repeats=repeats, seed=seed)  # type: ignore[union-attr]
+        if state is None:
+            return fit_neural(term, data, repeats=repeats, seed=seed)[0]
+        found = ENCODERS[term.kind](term, len(data.catalogue))
+        found.load(state)
+        return found
+    encoder = ENCODERS[term.kind](term, len(data.catalogue))
+    assert isinstance(encoder, ClosedForm)
+    if fits and fits.solved(term).exists():
+        encoder.load({file.stem: np.load(file, mmap_mode="r") for file in fits.solved(term).glob("*.npy")})
+        return encoder
+    statistics = fits.statistics(term) if fits else None
+    if statistics is None:
+        encoder.prepare(data, repeats=repeats, seed=seed)
+        statistics = encoder.statistics(data, slice(0, data.log.users))
+    encoder.solve(statistics)
     return encoder
+
+
+def fit_neural(
+    term: TermSettings, data: TrainingData, *, repeats: bool, seed: int = 0, epochs: int | None = None
+) -> tuple[Neural, Curve]:
+    """A neural term trained in this process, and its training; for just so many epochs where they are given."""
+    import torch  # here: a search of closed forms does not wait for it
+
+    from trainers.loop import optimise
+
+    torch.manual_seed(seed)  # of the first parameters, which the constructor draws
+    encoder = ENCODERS[term.kind](term, len(data.catalogue))
+    assert isinstance(encoder, Neural)
+    encoder.begin(data)
+    training = encoder.settings.training
+    curve = optimise(encoder, data, data.moments(), training, repeats=repeats, seed=seed, epochs=epochs)
+    return encoder, curve
 
 
 def fit_model(

@@ -13,16 +13,14 @@ import numpy.typing as npt
 import optuna
 
 import evaluators
-from benchmarks.forgetting_table.plan import NONE, Cell, Plan, closed
+from benchmarks.forgetting_table.plan import NONE, Cell, Plan, closed, curve_name
 from harness.data import prepare
 from harness.stage import Stage, StageName
 from trainers.choices import Choices, Crowd
-from trainers.comparison import learnable
+from trainers.comparison import compare, learnable
 from trainers.encoders import ENCODERS, Encoder, TermSettings
-from trainers.encoders.neural import Neural
-from trainers.fits import fit_term
-from trainers.forgetting import ForgettingSettings
-from trainers.likelihood import CurveFit, fit, log_likelihood
+from trainers.fits import fit_neural, fit_term
+from trainers.likelihood import CurveFit, fit
 from trainers.model import Model, ModelSettings
 
 METRIC = "ndcg@10"
@@ -79,8 +77,6 @@ class Bench:
 
     def _learned(self, term: TermSettings, cell: Cell) -> tuple[dict[str, Any], Values]:
         """A neural term learns its curve by gradient, for as many epochs as validation finds best."""
-        from trainers.loop import optimise
-
         curve = self.plan.curve(cell.family, cell.clock)
         if cell.family == NONE:
             term = term.without_forgetting()
@@ -88,36 +84,23 @@ class Bench:
             scope = term.forgetting.scope
             term = _with(term, {**curve, "learn": True, "scope": scope})
         val, test = self.stages["val"], self.stages["test"]
-        encoders, epochs = [], None
-        for data in (replace(val.training, validation=val.queries), test.training):
-            import torch
-
-            torch.manual_seed(cell.seed)
-            encoder = ENCODERS[term.kind](term, len(data.catalogue))
-            assert isinstance(encoder, Neural)
-            encoder.begin(data)
-            trained = optimise(
-                encoder,
-                data,
-                data.moments(),
-                encoder.settings.training,
-                repeats=self.repeats,
-                seed=cell.seed,
-                epochs=epochs,
-            )
-            epochs = trained.best_epoch
-            encoders.append(encoder)
-        validation = float(self._asked(val, term, encoders[0]).mean())
-        about = {"curve": curve, "validation": validation, "trials": 1, "epochs": epochs}
-        return about, self._asked(test, term, encoders[1])
+        data = replace(val.training, validation=val.queries)
+        encoder, trained = fit_neural(term, data, repeats=self.repeats, seed=cell.seed)
+        validation = float(self._asked(val, term, encoder).mean())
+        again, _ = fit_neural(
+            term, test.training, repeats=self.repeats, seed=cell.seed, epochs=trained.best_epoch
+        )
+        about = {"curve": curve, "validation": validation, "trials": 1, "epochs": trained.best_epoch}
+        return about, self._asked(test, term, again)
 
     def _asked(self, stage: Stage, term: TermSettings, encoder: Encoder) -> Values:
         model = Model(ModelSettings(terms=(term,)), [encoder], encoder.items)
         return stage.evaluate(model, (METRIC,), ()).values[METRIC]
 
-    def curves(self) -> dict[str, dict[str, Any]]:
-        """By `family/clock`, the curve fitted to the choices of training moments by likelihood and judged on those of
-        validation queries: {"log_likelihood", "behind", "gain", "apart", "half_life", "curve"}."""
+    def curves(self) -> dict[str, Any]:
+        """The curves fitted to the choices of training moments by likelihood and judged on those of validation queries:
+        {"chosen", "pays", "standings": {`family/clock`, the best first: {"log_likelihood", "behind", "gain", "apart",
+        "half_life", "curve"}}}."""
         val = self.stages["val"]
         crowd = Crowd.of(val.training)
         training, held_out = (
@@ -125,34 +108,22 @@ class Bench:
             for queries in (val.training.moments(), val.queries)
         )
         fitted = {
-            f"{family}/{clock}": fit(training, _learnable(family, clock, training))
+            curve_name(family, clock): fit(training, learnable(family, clock, training))
             for family, clock in self.plan.curves()
         }
-        values = {name: log_likelihood(held_out, found) for name, found in fitted.items()}
-        best = max(values, key=lambda name: float(values[name].mean()))
-        found = {}
-        for name, each in fitted.items():
-            behind, gain = (
-                evaluators.paired(first, second, held_out.users)
-                for first, second in ((values[best], values[name]), (values[name], values[f"{NONE}/time"]))
-            )
-            found[name] = {
-                "log_likelihood": float(values[name].mean()),
-                "behind": [behind.difference, behind.low, behind.high],
-                "gain": [gain.difference, gain.low, gain.high],
-                "parameters": each.parameters,
-                "half_life": _half_lives(each),
-                "curve": each.forgetting.to_dict(),
+        found = compare(fitted, held_out, evaluators.paired)
+        standings = {
+            each.name: {
+                "log_likelihood": each.mean,
+                "behind": [each.behind.difference, each.behind.low, each.behind.high],
+                "gain": [each.gain.difference, each.gain.low, each.gain.high],
+                "apart": each.told_apart,
+                "half_life": _half_lives(each.fit),
+                "curve": each.fit.forgetting.to_dict(),
             }
-        return found
-
-
-def _learnable(family: str, clock: str, choices: Choices) -> ForgettingSettings:
-    if clock != "both":
-        return learnable(family, clock, choices)
-    time = learnable(family, "time", choices).model_dump(exclude={"learn"})
-    moments = {"family": "geometric", "clock": "moments", "rate": 0.9}
-    return ForgettingSettings.model_validate({**time, "clock": "both", "moments": moments, "learn": True})
+            for each in found.standings
+        }
+        return {"chosen": found.chosen.name, "pays": found.pays, "standings": standings}
 
 
 def _half_lives(found: CurveFit) -> dict[str, list[float]]:

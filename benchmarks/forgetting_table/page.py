@@ -16,7 +16,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 import evaluators
-from benchmarks.forgetting_table.plan import NONE, Cell, Plan, forgetting
+from benchmarks.forgetting_table.plan import NONE, Cell, Plan, curve_name, forgetting
 
 matplotlib.use("Agg")
 
@@ -56,27 +56,25 @@ def write(out: Path, source: Path, plan: Plan, results: dict[str, Any]) -> None:
 
 
 def _curves(curves: dict[str, Any]) -> list[str]:
-    ranked = sorted(curves, key=lambda name: -curves[name]["log_likelihood"])
-    equals = [name for name in ranked if curves[name]["behind"][1] <= 0]
-    simplest = min(equals, key=lambda name: (curves[name]["parameters"], -curves[name]["log_likelihood"]))
-    pays = curves[ranked[0]]["gain"][1] > 0
+    standings = curves["standings"]
+    best, *others = standings
+    alike = sum(not standings[name]["apart"] for name in others)
     lines = [
-        f"The best curve by likelihood is **{ranked[0]}**; the data cannot tell {len(equals) - 1} other(s) from it, of "
-        f"which **{simplest}** is the simplest. "
+        f"The best curve by likelihood is **{best}**; the data cannot tell {alike} other(s) from it, and of all these "
+        f"**{curves['chosen']}** is the simplest. "
         + (
             "Forgetting pays."
-            if pays
+            if curves["pays"]
             else "Forgetting does not pay: no curve is better than `none` beyond chance."
         ),
         "",
         "| curve | log-likelihood | behind the best | over `none` | half-life | told apart |",
         "|---|---|---|---|---|---|",
     ]
-    for name in ranked:
-        each = curves[name]
+    for name, each in standings.items():
         lines.append(
-            f"| {name if name != f'{NONE}/time' else NONE} | {each['log_likelihood']:.4f} | {_span(each['behind'])} | "
-            f"{_span(each['gain'])} | {_lives(each['half_life'])} | {'yes' if each['behind'][1] > 0 else 'no'} |"
+            f"| {name} | {each['log_likelihood']:.4f} | {_span(each['behind'])} | "
+            f"{_span(each['gain'])} | {_lives(each['half_life'])} | {'yes' if each['apart'] else 'no'} |"
         )
     return [*lines, ""]
 
@@ -134,7 +132,7 @@ def _ranking(plan: Plan, name: str, users: Values, done: Measured) -> list[str]:
         figure = evaluators.paired(means[chosen], np.zeros(len(users)), users)
         over = evaluators.paired(means[chosen], control, users) if control is not None else None
         lines.append(
-            f"| `{term}` | {'/'.join(chosen) if chosen[0] != NONE else NONE} | {figure.difference:.4f} "
+            f"| `{term}` | {curve_name(*chosen)} | {figure.difference:.4f} "
             f"[{figure.low:.4f}, {figure.high:.4f}] | {_gap(gains[chosen])} | {_gap(over) if over else ''} |"
         )
         tables += [
@@ -143,7 +141,7 @@ def _ranking(plan: Plan, name: str, users: Values, done: Measured) -> list[str]:
             "| curve | validation | test | over `none` |",
             "|---|---|---|---|",
             *(
-                f"| {'/'.join(curve) if curve[0] != NONE else NONE} | {validation[curve]:.4f} | "
+                f"| {curve_name(*curve)} | {validation[curve]:.4f} | "
                 f"{float(means[curve].mean()):.4f} | {_gap(gains[curve])} |"
                 for curve in sorted(means, key=lambda curve: -validation[curve])
             ),
@@ -162,13 +160,10 @@ def _picture(file: Path, curves: dict[str, Any], plan: Plan, users: Values, done
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     ages = np.geomspace(1 / 24, 365, 200)
-    ranked = [
-        name
-        for name in sorted(curves, key=lambda name: -curves[name]["log_likelihood"])
-        if name.endswith("/time")
-    ]
+    standings = curves["standings"]
+    ranked = [name for name in standings if name == NONE or name.endswith("/time")]
     for number, name in enumerate(ranked[:8]):
-        curve = forgetting(curves[name]["curve"])
+        curve = forgetting(standings[name]["curve"])
         left.plot(
             ages,
             curve.at(ages) / curve.starts_at,
@@ -189,7 +184,7 @@ def _picture(file: Path, curves: dict[str, Any], plan: Plan, users: Values, done
     most = np.nanmax(np.abs(grid), initial=1e-6) if np.isfinite(grid).any() else 1.0
     shown = right.imshow(grid, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     right.set_xticks(range(len(terms)), terms, rotation=30, fontsize=8)
-    right.set_yticks(range(len(rows)), ["/".join(curve) for curve in rows], fontsize=5)
+    right.set_yticks(range(len(rows)), [curve_name(*curve) for curve in rows], fontsize=5)
     right.set_title("NDCG@10 over none, by term", fontsize=10)
     figure.colorbar(shown, ax=right)
     figure.savefig(file, dpi=110)

@@ -100,6 +100,11 @@ class Plan(BaseModel):
         return space.settings("curve", space.start("curve", family))
 
 
+def curve_name(family: str, clock: str) -> str:
+    """`power/time`; `none` has no clock."""
+    return family if family == NONE else f"{family}/{clock}"
+
+
 def closed(term: TermSettings) -> bool:
     return issubclass(ENCODERS[term.kind], ClosedForm)
 
