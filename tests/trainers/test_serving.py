@@ -15,7 +15,6 @@ from safetensors.numpy import load_file, save_file
 
 from tests.trainers.forgetting.cases import EXAMPLES
 from tests.trainers.helpers import packed, queries_of
-from trainers import serving
 from trainers.encoders import ENCODERS, Linear, Neural
 from trainers.forgetting import FAMILIES, Forgetting
 from trainers.forgetting.compiled import Compiled, compile
@@ -58,7 +57,7 @@ def _cached(curve: Forgetting, states: int, ages: Any) -> Compiled:
 @pytest.fixture(scope="module", autouse=True)
 def _each_curve_is_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "compile", _cached)
+        patch.setattr("trainers.serving.model.compile", _cached)
         yield
 
 

@@ -10,12 +10,14 @@ outside [0, 1]. How far it is off is part of it: `error`.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Self, cast
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import least_squares, nnls
 
 from trainers.forgetting.base import MOST, Age, Floats, Forgetting, check_factor, checked_share, stays_below
@@ -313,65 +315,85 @@ def _refined(target: _Target, log_rates: Floats) -> tuple[Floats, Floats]:
 # States
 
 
-class State:
-    """What is left of a stream of events, Σ R(age)·w: K numbers, constant work for each event and each look.
+class ItemStates:
+    """What is left of one user's events by item, Σ R(age)·w: K numbers for each item that the user has had, as of its
+    latest event, so that an event is constant work whatever the history.
 
     >>> from trainers.forgetting import FAMILIES
-    >>> state = State(compile(FAMILIES["exponential"](half_life=7.0)))
-    >>> state.add(2.0)
-    >>> state.decay(days=7.0)
-    >>> state.add(1.0)
-    >>> round(state.read(), 12)
-    2.0
+    >>> states = ItemStates(compile(FAMILIES["exponential"](half_life=7.0)))
+    >>> states.add(5, 2.0, at=0.0, moment=0)
+    >>> states.add(5, 1.0, at=7.0, moment=1)
+    >>> columns, left = states.read(at=7.0, moment=1)
+    >>> columns.tolist(), left.round(12).tolist()
+    ([5], [2.0])
     """
+
+    FIRST = 4  # items that there is room for at first; it doubles
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        self.amounts = np.zeros(compiled.states)
+        self._slots: dict[int, int] = {}
+        self._allot(self.FIRST)
 
-    def decay(self, days: float = 0.0, moments: float = 0.0) -> None:
-        """Let so much pass on each clock."""
-        self.amounts *= self.compiled.decay(days, moments)
+    def _allot(self, room: int) -> None:
+        self._columns = np.zeros(room, np.int32)
+        self._at = np.zeros(room)
+        self._moments = np.zeros(room, np.int64)
+        self._amounts = np.zeros((room, self.compiled.states))
 
-    def add(self, weight: float = 1.0) -> None:
-        """An event now."""
-        self.amounts += weight
+    def add(self, column: int, weight: float, at: float, moment: int) -> None:
+        """An event of an item at `at` (days), in the user's moment of that number; in the order of time."""
+        slot = self._slots.get(column)
+        if slot is None:
+            slot = self._new(column)
+        else:
+            passed = float(moment - self._moments[slot])
+            self._amounts[slot] *= self.compiled.decay(at - self._at[slot], passed)
+        self._amounts[slot] += weight
+        self._at[slot], self._moments[slot] = at, moment
 
-    def read(self) -> float:
-        return float(self.compiled.weights @ self.amounts)
+    def _new(self, column: int) -> int:
+        slot = len(self._slots)
+        if slot == len(self._columns):
+            held = self.arrays()
+            self._allot(2 * slot)
+            self._take(held)
+        self._slots[column], self._columns[slot] = slot, column
+        return slot
 
+    def read(self, at: float, moment: int) -> tuple[npt.NDArray[np.int32], Floats]:
+        """The items [S] that the user has had, and what is left of each [S]."""
+        count, compiled = len(self._slots), self.compiled
+        days, moments = at - self._at[:count], moment - self._moments[:count]
+        lost = np.outer(days, compiled.day_rates) + np.outer(moments, compiled.moment_rates)
+        left: Floats = (self._amounts[:count] * np.exp(-lost)) @ compiled.weights
+        return self._columns[:count], left
 
-class CompiledProfile:
-    """One user's profile under a compiled curve, event by event: O(K) for each event, whatever the history.
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All of it, by name."""
+        count = len(self._slots)
+        return {
+            "columns": self._columns[:count].copy(),
+            "at": self._at[:count].copy(),
+            "moments": self._moments[:count].copy(),
+            "amounts": self._amounts[:count].copy(),
+        }
 
-    Every item has a state of its own, which decays when it is next read; the events come in the order of time. As in
-    `Histories`, the events of one timestamp share a moment, and the latest moment has the age 0.
-    """
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what `arrays` gave."""
+        count = len(arrays["columns"])
+        self._allot(max(count, self.FIRST))
+        self._take(arrays)
+        self._slots = {column: slot for slot, column in enumerate(self._columns[:count].tolist())}
 
-    def __init__(self, compiled: Compiled, items: int) -> None:
-        self.compiled, self.items = compiled, items
-        self.latest, self.moment = -np.inf, 0
-        self._states: dict[int, tuple[State, float, int]] = {}
+    def _take(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        count = len(arrays["columns"])
+        self._columns[:count] = arrays["columns"]
+        self._at[:count] = arrays["at"]
+        self._moments[:count] = arrays["moments"]
+        self._amounts[:count] = arrays["amounts"]
 
-    def update(self, item_column: int, weight: float, at: float) -> None:
-        """An event of the item at `at`, in unix days (seconds / 86,400)."""
-        if not 0 <= item_column < self.items:
-            raise ValueError(f"`0 <= item_column < {self.items}` must hold, but got {item_column}.")
-        if at < self.latest:
-            raise ValueError(f"events must come in the order of time, but got {at} after {self.latest}.")
-        self.moment += at > self.latest
-        self.latest = at
-        state, then, moment = self._states.get(item_column, (State(self.compiled), at, self.moment))
-        state.decay(at - then, self.moment - moment)
-        state.add(weight)
-        self._states[item_column] = (state, at, self.moment)
-
-    def profile(self, at: float) -> Floats:
-        """[I] Σ R(age)·w over the events of each item, at a moment `at` (unix days) after all of them."""
-        if at < self.latest:
-            raise ValueError(f"`at` must not lie before the latest event, {self.latest}, but got {at}.")
-        kept = np.zeros(self.items)
-        for column, (state, then, moment) in self._states.items():
-            factors = self.compiled.decay(at - then, self.moment - moment)
-            kept[column] = (self.compiled.weights * factors) @ state.amounts
-        return kept
+    @property
+    def nbytes(self) -> int:
+        held = (self._columns, self._at, self._moments, self._amounts)
+        return sum(array.nbytes for array in held) + sys.getsizeof(self._slots)

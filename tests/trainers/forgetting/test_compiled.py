@@ -16,7 +16,7 @@ import torch
 
 from tests.trainers.forgetting.cases import EXAMPLES, function
 from trainers.forgetting import FAMILIES, Forgetting, Product
-from trainers.forgetting.compiled import AGES, Compiled, CompiledProfile, State, compile
+from trainers.forgetting.compiled import AGES, Compiled, ItemStates, compile
 from trainers.histories import Histories
 
 POWER = FAMILIES["power"]("time", tau=7.0, exponent=0.5)
@@ -234,16 +234,16 @@ def test_a_product_is_every_state_with_every_other(both: Product) -> None:
 )
 def test_a_state_is_the_sum_over_all_events(curve: Forgetting) -> None:
     found = compiled(curve, 6)
-    state, random = State(found), np.random.default_rng(3)
+    states, random = ItemStates(found), np.random.default_rng(3)
     days = np.cumsum(random.exponential(3.0, 200))
     moments = np.cumsum(random.integers(0, 2, 200)).astype(np.float64)
     weights = random.uniform(0.5, 2, 200)
     for i in range(200):
-        if i:
-            state.decay(days[i] - days[i - 1], moments[i] - moments[i - 1])
-        state.add(weights[i])
+        states.add(0, weights[i], days[i], int(moments[i]))
         kept = found.retention(days[i] - days[: i + 1], moments[i] - moments[: i + 1])
-        assert state.read() == pytest.approx(kept @ weights[: i + 1], abs=1e-9)
+        columns, left = states.read(days[i], int(moments[i]))
+        assert columns.tolist() == [0]
+        assert left[0] == pytest.approx(kept @ weights[: i + 1], abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -251,33 +251,23 @@ def test_a_state_is_the_sum_over_all_events(curve: Forgetting) -> None:
 )
 def test_a_profile_is_the_direct_sum(curve: Forgetting) -> None:
     found, items, random = compiled(curve, 6), 12, np.random.default_rng(4)
-    profile = CompiledProfile(found, items)
+    states = ItemStates(found)
+
+    def profile(now: float, moment: int) -> npt.NDArray[Any]:
+        columns, left = states.read(now, moment)
+        return np.bincount(columns, left, minlength=items)
+
     # Some events share a timestamp: they are one moment.
     at = 15_000 + np.cumsum(random.exponential(2.0, 300) * (random.random(300) < 0.6))
     columns, weights = random.integers(0, items - 2, 300), random.uniform(0.5, 2, 300)
     moment = np.concatenate(([0], np.cumsum(np.diff(at) > 0)))
     assert moment[-1] < 250
-    assert (profile.profile(15_000.0) == 0).all()
+    assert (profile(15_000.0, 0) == 0).all()
     for i in range(300):
-        profile.update(int(columns[i]), float(weights[i]), float(at[i]))
+        states.add(int(columns[i]), float(weights[i]), float(at[i]), int(moment[i]))
         if i % 37 == 0 or i == 299:
             now = at[i] + 11.3
             kept = weights[: i + 1] * found.retention(now - at[: i + 1], (moment[i] - moment[: i + 1]) * 1.0)
             expected = np.bincount(columns[: i + 1], kept, minlength=items)
-            np.testing.assert_allclose(profile.profile(now), expected, rtol=0, atol=1e-9)
-            np.testing.assert_allclose(
-                profile.profile(now), expected, rtol=0, atol=1e-9
-            )  # a look changes nothing
-
-
-def test_a_profile_refuses_what_it_cannot_do() -> None:
-    profile = CompiledProfile(compiled(POWER, 6), 3)
-    profile.update(2, 1.0, 10.0)
-    with pytest.raises(ValueError, match=r"events must come in the order of time, but got 9.0 after 10.0."):
-        profile.update(1, 1.0, 9.0)
-    with pytest.raises(ValueError, match=r"`at` must not lie before the latest event, 10.0, but got 9.0."):
-        profile.profile(9.0)
-    for column in (-1, 3):
-        with pytest.raises(ValueError, match="`0 <= item_column < 3` must hold"):
-            profile.update(column, 1.0, 11.0)
-    assert profile.profile(10.0).tolist() == [0.0, 0.0, pytest.approx(1.0, abs=1e-3)]
+            for _ in range(2):  # a look changes nothing
+                np.testing.assert_allclose(profile(now, int(moment[i])), expected, rtol=0, atol=1e-9)
