@@ -8,12 +8,10 @@ library makes them; all targets are trained on. Queries are asked with the last 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -24,8 +22,8 @@ from recbole.data.dataloader import TrainDataLoader
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
 from recbole.utils import get_model, init_seed
+from side import K, asked, hand_back, told
 
-K = 100  # length of the lists handed back
 BATCH = 256
 
 
@@ -42,11 +40,11 @@ def lists(model: torch.nn.Module, data: dict[str, np.ndarray], token: np.ndarray
             kept = token[history][token[history] > 0][-length:]
             sequences[row, : len(kept)] = kept
             lengths[row] = max(1, len(kept))
-        asked = Interaction(
+        question = Interaction(
             {"item_id_list": torch.as_tensor(sequences), "item_length": torch.as_tensor(lengths)}
         )
         with torch.no_grad():
-            scores = model.full_sort_predict(asked).view(len(block), -1).numpy()[:, token[known]]
+            scores = model.full_sort_predict(question).view(len(block), -1).numpy()[:, token[known]]
         if not data["repeats"]:
             column = np.full(len(token), -1)
             column[known] = np.arange(len(known))
@@ -62,11 +60,7 @@ def lists(model: torch.nn.Module, data: dict[str, np.ndarray], token: np.ndarray
 
 
 def main() -> None:
-    given, made, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    threads = int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads()))
-    torch.set_num_threads(threads)
-    with np.load(given) as file:
-        data = {name: file[name] for name in file.files}
+    data, made, wanted = asked()
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(f"{folder}/log_data")
         # The library sorts by time: a place in the user's order keeps events of one second as they are handed over.
@@ -78,10 +72,10 @@ def main() -> None:
         os.chdir(folder)
         sys.argv = sys.argv[:1]  # the library reads the command line
         config = Config(
-            model=asked["model"],
+            model=wanted["model"],
             dataset="log_data",
             config_dict={
-                **asked["settings"],
+                **wanted["settings"],
                 "data_path": folder,
                 "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
                 "USER_ID_FIELD": "user_id",
@@ -90,8 +84,8 @@ def main() -> None:
                 "loss_type": "CE",
                 "train_neg_sample_args": None,
                 "eval_args": {"split": {"RS": [1, 0, 0]}, "order": "TO", "group_by": None, "mode": "full"},
-                "epochs": max(asked["epochs"]),
-                "seed": asked["seed"],
+                "epochs": max(wanted["epochs"]),
+                "seed": wanted["seed"],
                 "reproducibility": True,
                 "use_gpu": False,
                 "state": "ERROR",
@@ -104,25 +98,18 @@ def main() -> None:
         names = dataset.field2id_token["item_id"]
         token = np.zeros(int(data["items"]), np.int64)
         token[names[1:].astype(np.int64)] = np.arange(1, len(names))
-        model = get_model(asked["model"])(config, training).to(config["device"])
+        model = get_model(wanted["model"])(config, training).to(config["device"])
         trainer = Trainer(config, model)
-        start, told = time.perf_counter(), []
-        for epoch in asked["epochs"]:
+        start, made_lists = time.perf_counter(), []
+        for epoch in wanted["epochs"]:
             trainer.epochs = epoch
             model.train()
             trainer.fit(loader, saved=False, verbose=False)
             trainer.start_epoch = epoch
             model.eval()
-            told.append(lists(model, data, token, config["MAX_ITEM_LIST_LENGTH"]))
-            print(f"  epoch {epoch}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    versions = {name: version(name) for name in ("recbole", "torch", "numpy", "pandas")}
-    np.savez_compressed(
-        made,
-        epochs=asked["epochs"],
-        lists=np.stack(told),
-        seconds=time.perf_counter() - start,
-        versions=json.dumps(versions),
-    )
+            made_lists.append(lists(model, data, token, config["MAX_ITEM_LIST_LENGTH"]))
+            told(epoch, start)
+    hand_back(made, wanted["epochs"], made_lists, start, ("recbole", "torch", "numpy", "pandas"))
 
 
 if __name__ == "__main__":

@@ -10,23 +10,17 @@ whose interactions are its history; HSTU is told the query's time too.
 from __future__ import annotations
 
 import itertools
-import json
 import logging
-import os
-import sys
 import time
 import warnings
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 import rectools.models
-import torch
 from pytorch_lightning import seed_everything
 from rectools import Columns
 from rectools.dataset import Dataset
-
-K = 100  # length of the lists handed back
+from side import K, asked, hand_back, told
 
 
 def windows(user: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,13 +44,11 @@ def dataset(user: np.ndarray, item: np.ndarray, seconds: np.ndarray) -> Dataset:
 
 
 def main() -> None:
-    given, made, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    data, made, wanted = asked()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    seed_everything(asked["seed"], verbose=False)
-    data = np.load(given)
-    settings = asked["settings"]
+    seed_everything(wanted["seed"], verbose=False)
+    settings = wanted["settings"]
     rows, window = windows(data["user"], settings["session_max_len"])
     training = dataset(window, data["item"][rows], data["time"][rows])
 
@@ -64,16 +56,16 @@ def main() -> None:
     histories = dataset(query, data["history_item"], data["history_time"])
     users = np.unique(query)
     context = None
-    if asked["model"] == "HSTUModel":
+    if wanted["model"] == "HSTUModel":
         when = pd.to_datetime(data["query_time"][users], unit="s").astype("datetime64[ns]")
         context = pd.DataFrame({Columns.User: users, Columns.Datetime: when})
 
-    model = getattr(rectools.models, asked["model"])(**settings, recommend_torch_device="cpu", verbose=0)
+    model = getattr(rectools.models, wanted["model"])(**settings, recommend_torch_device="cpu", verbose=0)
     start, done, lists = time.perf_counter(), 0, []
-    for epoch in asked["epochs"]:
+    for epoch in wanted["epochs"]:
         model.fit_partial(training, min_epochs=epoch - done, max_epochs=epoch - done)
         done = epoch
-        told = model.recommend(
+        recommended = model.recommend(
             users,
             histories,
             k=K,
@@ -82,17 +74,12 @@ def main() -> None:
             context=context,
         )
         found = np.full((len(data["query_time"]), K), -1, np.int32)
-        found[told[Columns.User].to_numpy(int), told[Columns.Rank].to_numpy() - 1] = told[Columns.Item]
+        place = recommended[Columns.User].to_numpy(int), recommended[Columns.Rank].to_numpy() - 1
+        found[place] = recommended[Columns.Item]
         lists.append(found)
-        print(f"  epoch {epoch}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    versions = {name: version(name) for name in ("rectools", "torch", "pytorch-lightning", "numpy")}
-    np.savez_compressed(
-        made,
-        epochs=asked["epochs"],
-        lists=np.stack(lists),
-        seconds=time.perf_counter() - start,
-        versions=json.dumps(versions),
-    )
+        told(epoch, start)
+    packages = ("rectools", "torch", "pytorch-lightning", "numpy")
+    hand_back(made, wanted["epochs"], lists, start, packages)
 
 
 if __name__ == "__main__":
