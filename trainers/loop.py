@@ -37,12 +37,14 @@ class Training:
 def example_weights(
     data: TrainingData, moments: Queries, settings: OptimiseSettings
 ) -> npt.NDArray[np.float64]:
-    """[Q] the retention of each training moment's age at the cut: the forgetting term in the loss."""
+    """[Q] the retention of each training moment's age at the cut, the forgetting term in the loss, times its number of
+    items to the power `by_items`."""
     forgetting = build(settings.forgetting)
     user = data.log.users_of(moments.begin)
     last = data.log.moments[data.stop[user] - 1]
     later = last - data.log.moments[moments.end]  # the moment's own events begin at row `end`
-    return forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
+    left = forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
+    return left * np.diff(moments.target_offsets) ** settings.by_items
 
 
 def optimise(
@@ -60,7 +62,7 @@ def optimise(
 ) -> Curve:
     """Train `encoder` on `moments`; it ends with the parameters of the best epoch.
 
-    A step's loss is Σ w·loss / Σ w over its batch, w the retention of the moment's age at the cut; the batches are the
+    A step's loss is Σ w·loss / Σ w over its batch, w as in `example_weights`; the batches are the
     same for any number of workers, and each worker computes its share of every batch.
 
     Args:
@@ -149,14 +151,15 @@ class _Epoch:
             scale = float(self._weights(everybody).sum())
             if scale == 0:  # nothing is left of any of them
                 continue
-            rate = self.settings.rate_at(number * len(parts) + step, self.settings.epochs * len(parts))
+            done = number * len(parts) + step
+            rate = self.settings.rate_at(done, self.settings.epochs * len(parts))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             value, share = self._step(module, optimiser, everybody, scale, (number, step))
             total += value * scale
             mass += share * scale
             if average is not None:
-                _follow(average, self.encoder.module, self.settings.average)
+                _follow(average, self.encoder.module, self.settings.average, done + 1)
         total, mass = self.workers.sum(np.array([total, mass]))
         if not np.isfinite(total):
             raise FloatingPointError(
@@ -224,10 +227,12 @@ def validation_loss(
     return float(workers.sum(np.array([total]))[0]) / len(queries)
 
 
-def _follow(average: State, module: torch.nn.Module, keep: float) -> None:
-    """Move a running average of the parameters towards where they are."""
+def _follow(average: State, module: torch.nn.Module, keep: float, steps: int) -> None:
+    """Move a running average of the parameters towards where they are after so many steps, nothing left in it of where
+    they began (the correction of Adam, Kingma & Ba 2015)."""
+    share = (1 - keep) / (1 - keep**steps)
     for name, tensor in module.state_dict().items():
-        average[name].lerp_(tensor.detach().to(average[name]), 1 - keep)
+        average[name].lerp_(tensor.detach().to(average[name]), share)
 
 
 def _patience_spent(curve: Curve, validated: bool, patience: int) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
-from trainers.networks.prediction import NEVER, Prediction
+from trainers.networks.arithmetic import LOG2_E
+from trainers.networks.prediction import Prediction
 from trainers.optimise import LossSettings
-from trainers.sequences import Batch
+from trainers.sequences import NEVER, Batch
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,64 @@ def likelihood(prediction: Prediction, batch: Batch) -> torch.Tensor:
     """[R] the negative log-likelihood of each moment's items under a softmax over the catalogue, nats an item.
 
     What the user had (`batch.had`) is left out of the softmax, unless it is an answer all the same."""
-    logits_RI = prediction.logits()
-    if len(batch.had):
-        out = torch.zeros(logits_RI.shape, dtype=torch.bool, device=logits_RI.device)
-        out[batch.had_row, batch.had] = True
-        out[batch.target_row, batch.targets] = False
-        logits_RI = logits_RI.masked_fill(out, NEVER)
-    picked_T = logits_RI[batch.target_row, batch.targets]
-    return _mean(torch.logsumexp(logits_RI, 1)[batch.target_row] - picked_T, batch)
+    items, own = len(prediction.items), prediction.own
+    count_R = torch.bincount(batch.target_row, minlength=len(batch))
+    value_R: torch.Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]
+        prediction.interest,
+        prediction.items,
+        prediction.bias,
+        None if own is None else own.value,
+        None if own is None else own.row * items + own.column,
+        batch.had_row * items + batch.had,
+        batch.target_row * items + batch.targets,
+        batch.target_row,
+        1 / count_R[batch.target_row].to(prediction.interest),
+    )
+    return value_R
+
+
+class _FullSoftmax(torch.autograd.Function):
+    """[R] −Σ share · log softmax of the targets of each row; entries of [R, I] are given by their flat places.
+
+    Written out because autograd would keep and pass over four arrays of moments × items, and here one does."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        interest: torch.Tensor,
+        items: torch.Tensor,
+        bias: torch.Tensor,
+        own: torch.Tensor | None,
+        own_at: torch.Tensor | None,
+        out_at: torch.Tensor,
+        target_at: torch.Tensor,
+        target_row: torch.Tensor,
+        share: torch.Tensor,
+    ) -> torch.Tensor:
+        logits = torch.addmm(bias, interest, items.T)
+        flat = logits.view(-1)
+        if own is not None and own_at is not None:
+            flat.index_add_(0, own_at, own)
+        picked = flat[target_at]
+        flat.index_fill_(0, out_at, NEVER)
+        flat[target_at] = picked
+        top = logits.amax(1, keepdim=True)
+        weights = logits.sub_(top).mul_(LOG2_E).exp2_()
+        total = weights.sum(1, keepdim=True)
+        ctx.save_for_backward(interest, items, weights, total, own_at, target_at, target_row, share)
+        value = (top + total.log()).squeeze(1)
+        return value.index_add(0, target_row, -share * picked)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        interest, items, weights, total, own_at, target_at, target_row, share = ctx.saved_tensors
+        (grad,) = grads
+        slope = weights * (grad[:, None] / total)
+        flat = slope.view(-1)
+        flat.index_add_(0, target_at, -share * grad[target_row])
+        own = None if own_at is None else flat[own_at]
+        return slope @ items, slope.T @ interest, slope.sum(0), own, *[None] * 5
 
 
 def _mean(value_T: torch.Tensor, batch: Batch) -> torch.Tensor:

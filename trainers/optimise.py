@@ -46,6 +46,7 @@ class OptimiseSettings(BaseModel):
         patience: stop after so many epochs without a better likelihood on validation.
         average: the parameters that are kept are a running average, of which each step keeps this share; 0 for none.
         loss: what is minimised.
+        by_items: a moment with n items counts n to this power in the loss; 0: all moments alike, 1: all items alike.
         forgetting: each training moment is weighted in the loss by the retention of its age at the cut.
     """
 
@@ -62,6 +63,7 @@ class OptimiseSettings(BaseModel):
     patience: int = Field(3, ge=1)
     average: float = Field(0.0, ge=0, lt=1)
     loss: LossSettings = LossSettings()
+    by_items: float = Field(0.0, ge=0, le=1)
     forgetting: ForgettingSettings = ForgettingSettings()
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
@@ -75,7 +77,7 @@ class OptimiseSettings(BaseModel):
         ]
         groups = [group for group in groups if group["params"]]
         if self.optimiser == "adamw":
-            return torch.optim.AdamW(groups, lr=self.rate)
+            return torch.optim.AdamW(groups, lr=self.rate, fused=True)
         return torch.optim.SGD(groups, lr=self.rate, momentum=0.9)
 
     def rate_at(self, step: int, steps: int) -> float:

@@ -18,6 +18,8 @@ import torch
 from trainers.histories import NOTHING_READ, Histories
 from trainers.log import DAY, IntArray, PackedLog, Queries, ranges
 
+NEVER = -1e9  # a logit that no softmax sees, and no gradient
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -87,6 +89,7 @@ class Batch:
         first, seen: int64 [B, M] the moment reads the window's events `first:seen`, all strictly before it.
         weights: float32 [B, L] the log's weights.
         again: int64 [B, L] where the same item comes again in the window, L where it does not.
+        opens: int64 [B, L] where the same item comes first in the window.
         query: int64 [R] the number of each moment among the queries.
         targets, target_row: int64 [T] the items of the moments, and each one's row.
         had, had_row: int64 [H] what the users had before, be it read or too old for that, where it is no rival of
@@ -105,6 +108,7 @@ class Batch:
     seen: torch.Tensor
     weights: torch.Tensor
     again: torch.Tensor
+    opens: torch.Tensor
     query: torch.Tensor
     targets: torch.Tensor
     target_row: torch.Tensor
@@ -118,6 +122,15 @@ class Batch:
         return Batch(**{each.name: getattr(self, each.name).to(device) for each in fields(self)})
 
     # What several parts of a network read is found once a batch.
+
+    @cached_property
+    def answers(self) -> torch.Tensor:
+        """int64 [R] where the R rows of all answers stand among the B·M moments."""
+        return self.valid.flatten().nonzero().squeeze(1)
+
+    def rows(self, of_moments: torch.Tensor) -> torch.Tensor:
+        """[B, M, …] as the rows of all answers, [R, …]."""
+        return of_moments.flatten(0, 1).index_select(0, self.answers)
 
     @cached_property
     def last(self) -> torch.Tensor:
@@ -140,6 +153,12 @@ class Batch:
         """bool [B, M, L] whether a moment reads an event."""
         at = torch.arange(self.items.shape[1], device=self.items.device)
         return (at >= self.first[:, :, None]) & (at < self.seen[:, :, None])
+
+    @cached_property
+    def hidden(self) -> torch.Tensor:
+        """float32 [B, M, L] 0 where a moment reads an event, `NEVER` where it does not: to add is ten times as fast as
+        to mask."""
+        return (1 - self.visible.float()) * NEVER
 
     @cached_property
     def days(self) -> torch.Tensor:
@@ -265,13 +284,17 @@ class Batch:
             padded[owner, slot] = values
             return torch.from_numpy(padded)
 
-        opens = np.ones(len(window), bool)
-        opens[1:] = (moments[1:] != moments[:-1]) | (window[1:] != window[:-1])
-        begin = np.maximum.accumulate(np.where(opens, place + start[window], 0)) - start[window]
+        another = np.ones(len(window), bool)
+        another[1:] = (moments[1:] != moments[:-1]) | (window[1:] != window[:-1])
+        begin = np.maximum.accumulate(np.where(another, place + start[window], 0)) - start[window]
         order = np.lexsort((place, columns, window))
         same = (np.diff(window[order]) == 0) & (np.diff(columns[order]) == 0)
         again = np.full(len(window), length)
         again[order[:-1][same]] = place[order[1:][same]]
+        earliest = np.ones(len(window), bool)
+        earliest[1:] = ~same
+        opens = np.empty_like(place)
+        opens[order] = place[order[np.maximum.accumulate(np.where(earliest, np.arange(len(window)), 0))]]
         return cls(
             events(columns, np.int64),
             events(np.ones(len(window), bool), bool),
@@ -285,6 +308,7 @@ class Batch:
             asking(seen, np.int64),
             events(weights, np.float32),
             events(again, np.int64),
+            events(opens, np.int64),
             torch.from_numpy(query),
             torch.from_numpy(np.asarray(targets, np.int64)),
             torch.from_numpy(target_row),

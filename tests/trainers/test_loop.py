@@ -93,8 +93,8 @@ def test_what_can_be_learned_is_learned(data: TrainingData) -> None:
 
 
 GOLDEN = {
-    "loss": [1.7552036, 1.6241306, 1.3375117, 1.0021429],
-    "validation": [1.6983224, 1.4837798, 1.1120089, 0.7221593],
+    "loss": [1.7559646, 1.6182389, 1.3276637, 0.9491088],
+    "validation": [1.6960526, 1.4709963, 1.1078647, 0.7458258],
 }
 
 
@@ -118,6 +118,19 @@ def test_the_first_epoch_by_hand(blind: TrainingData) -> None:
     nll = -log_shares[np.arange(len(moments)), moments.targets]
     curve = optimise(model, blind, moments, chosen, repeats=True)
     assert curve.loss == pytest.approx([(weights * nll).sum() / weights.sum()], rel=1e-5)
+
+
+@pytest.mark.parametrize(("by_items", "expected"), [(0.0, [1, 1, 1]), (0.5, [1, 2, 3]), (1.0, [1, 4, 9])])
+def test_a_moment_counts_by_its_items(by_items: float, expected: list[float]) -> None:
+    """Of one, four and nine items; what is left of it at the cut counts beside that."""
+    log = helpers.packed([[(0, 0), (1, 1), *[(2, 0)] * 4, *[(3, 2)] * 9]])
+    data = helpers.training(log)
+    plain = settings(by_items=by_items)
+    assert example_weights(data, data.moments(), plain).tolist() == pytest.approx(expected)
+    old = plain.model_copy(update={"forgetting": RECENT})
+    left = example_weights(data, data.moments(), settings(forgetting=RECENT.model_dump()))
+    assert example_weights(data, data.moments(), old).tolist() == pytest.approx((left * expected).tolist())
+    assert left[0] < left[1] < left[2]
 
 
 def test_the_validation_loss_by_hand(data: TrainingData) -> None:
@@ -248,8 +261,8 @@ def test_each_setting_is_felt(data: TrainingData, base: dict[str, Any], change: 
 
 
 def test_every_setting_is_changed_in_a_test() -> None:
-    """`patience` has one of its own."""
-    changed = {name for _, change in FELT for name in change} | {"patience"}
+    """`patience` and `by_items` have tests of their own."""
+    changed = {name for _, change in FELT for name in change} | {"patience", "by_items"}
     assert changed == {*OptimiseSettings.model_fields, "seed"}
     losses = {name for _, change in FELT for name in change.get("loss", {})}
     assert losses == set(LossSettings.model_fields)
@@ -290,20 +303,23 @@ def test_the_schedule_is_that_of_all_epochs(data: TrainingData, refit: dict[str,
 
 
 def test_the_average_by_hand(data: TrainingData) -> None:
-    """One step an epoch: each keeps 0.7 of the average and adds 0.3 of where the parameters are, which move as ever."""
+    """One step an epoch: where the parameters were after each, by shares of which each has 0.7 of the next one; nothing
+    is left of where they began, and they move as ever."""
     kept, plain = [], []
     model = encoder()
-    state = {name: torch.from_numpy(array.copy()) for name, array in model.state().items()}
+    state: dict[str, torch.Tensor] = {}
     values: dict[str, Any] = {"batch": 10_000, "epochs": 5, "patience": 9}
     curve = train(data, model, **values, average=0.7, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
     train(data, **values, after_epoch=lambda t: plain.append(copy.deepcopy(t)))
     judged = []
-    for training, without in zip(kept, plain, strict=True):
+    for steps, (training, without) in enumerate(zip(kept, plain, strict=True), 1):
+        shares = [0.7 ** (steps - step) for step in range(1, steps + 1)]
         assert training.average is not None
         assert without.average is None
         for name, tensor in training.module.items():
             torch.testing.assert_close(tensor, without.module[name], rtol=0, atol=0)
-            state[name] = 0.7 * state[name] + 0.3 * tensor
+            passed = [share * each.module[name] for share, each in zip(shares, plain, strict=False)]
+            state[name] = torch.stack(passed).sum(0) / sum(shares)
             torch.testing.assert_close(training.average[name], state[name])
         average = encoder()
         average.module.load_state_dict(state)
@@ -396,12 +412,12 @@ def taught(kind: str, people: TrainingData, seed: int = 0, **changes: Any) -> tu
 
 
 GOLDENS: dict[str, tuple[float, list[float], list[float]]] = {
-    "mlp": (2.473831, [2.346319, 2.294664, 2.25817], [2.405316, 2.356116, 2.324902]),
-    "gru": (2.472888, [2.360804, 2.313583, 2.285088], [2.40048, 2.362335, 2.33831]),
-    "lstm": (2.485456, [2.381095, 2.319058, 2.280855], [2.396536, 2.342691, 2.317533]),
-    "vae": (2.455849, [2.414254, 2.344316, 2.301064], [2.40142, 2.359687, 2.3353]),
-    "transformer": (3.064883, [2.707852, 2.552617, 2.394301], [2.856357, 2.65856, 2.513821]),
-    "recurrent": (2.659816, [2.452353, 2.32875, 2.281759], [2.501095, 2.430966, 2.359078]),
+    "mlp": (2.473831, [2.346502, 2.29508, 2.26131], [2.406016, 2.355968, 2.324348]),
+    "gru": (2.472888, [2.354784, 2.310145, 2.285699], [2.404676, 2.363733, 2.339381]),
+    "lstm": (2.485456, [2.385219, 2.316569, 2.285293], [2.397514, 2.343214, 2.317812]),
+    "vae": (2.455849, [2.377296, 2.344252, 2.296467], [2.396849, 2.356416, 2.333395]),
+    "transformer": (3.064883, [2.708228, 2.499858, 2.401293], [2.852522, 2.616673, 2.508219]),
+    "recurrent": (2.659816, [2.47035, 2.327626, 2.271975], [2.511, 2.436126, 2.360368]),
 }
 """By kind: the validation loss before training, the loss of each epoch, the validation loss after it."""
 

@@ -50,6 +50,7 @@ def test_a_batch_by_hand(batch: Batch) -> None:
     assert batch.weights[batch.real].tolist() == [1, 3, 1, 1, 1, 1, 1, 2]
     assert batch.begin[batch.real].tolist() == [0, 1, 1, 3, 0, 1, 0, 1]
     assert batch.again[batch.real].tolist() == [3, 4, 4, 4, 4, 4, 1, 4]
+    assert batch.opens[batch.real].tolist() == [0, 1, 2, 0, 0, 1, 0, 0]
     assert batch.valid.tolist() == [[True] * 3, [True, False, False], [True, True, False]]
     assert batch.asked[batch.valid].tolist() == [1, 3, 4, 6, 5, 9]
     assert batch.number[batch.valid].tolist() == [0, 1, 2, 3, 0, 1]
@@ -151,7 +152,8 @@ def test_batches_against_a_double_loop(seed: int, most: int, strangers: bool) ->
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_the_order_within_a_window(seed: int) -> None:
-    """`begin` counts what is strictly before an event's own moment, `again` finds the same item's next event."""
+    """`begin` counts what is strictly before an event's own moment; `again` finds the same item's next event, `opens`
+    its first."""
     log = helpers.crowded(seed, most=40)
     batch = whole(log, helpers.training(log).moments(), np.arange(9, dtype=np.int32), 6)
     for window in range(len(batch.items)):
@@ -162,6 +164,7 @@ def test_the_order_within_a_window(seed: int) -> None:
             assert batch.begin[window, event] == sum(time < times[event] for time in times)
             later = [other for other in range(event + 1, count) if items[other] == items[event]]
             assert batch.again[window, event] == min(later, default=batch.items.shape[1])
+            assert batch.opens[window, event] == items.index(items[event])
 
 
 @pytest.fixture(scope="module")

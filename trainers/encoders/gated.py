@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from trainers.encoders.neural import Neural, NeuralSettings
+from trainers.encoders.neural import AgedSettings, Neural
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
     from trainers.networks.network import Network
 
 
-class GruSettings(NeuralSettings):
+class GruSettings(AgedSettings):
     """`{kind: gru, dim: 64, forgetting: {family: exponential, half_life: 7, learn: true}, training: {…}}`."""
 
     kind: Literal["gru"] = "gru"
 
 
-class LstmSettings(NeuralSettings):
+class LstmSettings(AgedSettings):
     """`{kind: lstm, dim: 64, forgetting: {family: exponential, half_life: 7, learn: true}, training: {…}}`."""
 
     kind: Literal["lstm"] = "lstm"
@@ -31,7 +31,7 @@ class _Gated(Neural):
         from trainers.networks.retention import Retention
 
         s = self.settings
-        return Gated(self.items, s.dim, s.kind, Retention(s.forgetting), s.dropout, own)
+        return Gated(self.items, s.dim, s.kind, Retention(s.forgetting), s.dropout, own, s.ages)
 
 
 class Gru(_Gated):

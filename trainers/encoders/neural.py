@@ -86,6 +86,20 @@ class NeuralSettings(EncoderSettings):
         return self.model_copy(update=change)
 
 
+class AgedSettings(NeuralSettings):
+    """What a term says whose network reads ages beside its forgetting function.
+
+    Attributes:
+        ages: whether the network reads the age of the last event and, where it attends, the events' positions. Without
+            forgetting it does not: a control that read them would forget by other means.
+    """
+
+    ages: bool = True
+
+    def without_forgetting(self) -> Self:
+        return super().without_forgetting().model_copy(update={"ages": False})
+
+
 class Neural(Encoder):
     """A network with its parameters; `trainers.loop` trains it."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from trainers.encoders.neural import Neural, NeuralSettings
+from trainers.encoders.neural import AgedSettings, Neural
 from trainers.forgetting import ForgettingSettings, build
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ BANK = ForgettingSettings(
 )
 
 
-class RecurrentSettings(NeuralSettings):
+class RecurrentSettings(AgedSettings):
     """`{kind: recurrent, dim: 64, hidden: 128, training: {epochs: 12, rate: 0.008}}`.
 
     Attributes:
@@ -69,4 +69,6 @@ class Recurrent(Neural):
             place = "moments." if factor is not curve and factor.clock == "moments" else ""
             names = {f"{place}{each.name}" for each in factor.parameters if each.name.split(".")[-1] in RATES}
             decays[factor.clock] = Decay(factor, bool(names & set(s.forgetting.learned)))
-        return Bank(self.items, s.dim, s.hidden, decays.get("time"), decays.get("moments"), s.dropout, own)
+        return Bank(
+            self.items, s.dim, s.hidden, decays.get("time"), decays.get("moments"), s.dropout, own, s.ages
+        )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from trainers.encoders.neural import Neural, NeuralSettings
+from trainers.encoders.neural import AgedSettings, Neural
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
     from trainers.networks.network import Network
 
 
-class TransformerSettings(NeuralSettings):
+class TransformerSettings(AgedSettings):
     """`{kind: transformer, blocks: 2, heads: 2, forgetting: {family: power, tau: 1, exponent: 0.5, learn: true, scope:
     head}, training: {…}}`.
 
@@ -47,9 +47,9 @@ class Transformer(Neural):
         blocks = [
             attention.Block(
                 s.dim,
-                attention.Attention(s.dim, s.heads, Retention(s.forgetting, s.heads), s.dropout),
+                attention.Attention(s.dim, s.heads, Retention(s.forgetting, s.heads), s.ages),
                 s.dropout,
             )
             for _ in range(s.blocks)
         ]
-        return attention.Transformer(self.items, s.dim, blocks, s.dropout, own)
+        return attention.Transformer(self.items, s.dim, blocks, s.dropout, own, s.ages)

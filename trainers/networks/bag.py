@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from trainers.networks.arithmetic import exp
+from trainers.networks.dropout import Dropout
 from trainers.networks.habit import Habit
 from trainers.networks.network import Network
 from trainers.networks.prediction import Prediction
@@ -25,7 +27,7 @@ class Interest(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Returns [R, dim]."""
-        kept_BML = torch.exp(self.retention(batch.days, batch.later)[0]) * batch.visible
+        kept_BML = exp(self.retention(batch.days, batch.later)[0] + batch.hidden)
         if self.weighted:
             kept_BML = kept_BML * batch.weights[:, None, :]
         interest_RD = torch.bmm(kept_BML, self.embedding(batch.items))[batch.valid]
@@ -43,7 +45,7 @@ class RecommendationFunction(Network):
         super().__init__(items, own)
         self.interest = interest
         self.hidden = nn.Linear(dim, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(hidden, items, bias=False)
 
     def forward(self, batch: Batch) -> Prediction:
@@ -68,7 +70,7 @@ class Variational(Network):
         super().__init__(items, own)
         self.interest = interest
         self.encoder = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, 2 * dim)
+            Dropout(dropout), nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, 2 * dim)
         )
         self.decoder = nn.Sequential(nn.Linear(dim, hidden), nn.Tanh())
         self.output = nn.Linear(hidden, items, bias=False)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from trainers.forgetting import Forgetting
+from trainers.networks.arithmetic import LOG2_E
 from trainers.networks.habit import MINUTE, Habit
 from trainers.networks.network import Tied
 from trainers.networks.prediction import Prediction
@@ -43,8 +44,8 @@ class Bank(Tied):
     """States S_k(t) = Σ exp(−rate_k·age)·e(item) with their masses Σ exp(−rate_k·age), some by age in days, some by age
     in later moments. Each needs constant work for a new event; here all moments of a window are answered at once.
 
-    interest = z + f(z), z = mix(gate_k·S_k / mass_k^½), the gates moved by log-masses, the age of the last event and
-    the number of events."""
+    interest = z + f(z), z = mix(gate_k·S_k / mass_k^½), the gates moved by log-masses, the number of events and, with
+    `ages`, the age of the last one."""
 
     def __init__(
         self,
@@ -55,36 +56,39 @@ class Bank(Tied):
         moments: Decay | None,
         dropout: float,
         own: Habit | None,
+        ages: bool = True,
     ) -> None:
         super().__init__(items, dim, dropout, own)
+        self.ages = ages
         self.days, self.moments = days, moments
         start = torch.cat([decay.start * len(decay.start) for decay in (days, moments) if decay is not None])
         self.gate = nn.Parameter(start)
         last = nn.Linear(hidden, len(start))
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.felt = nn.Sequential(nn.Linear(len(start) + 2, hidden), nn.GELU(), last)
+        self.felt = nn.Sequential(nn.Linear(len(start) + 1 + ages, hidden), nn.GELU(), last)
         self.mix = nn.Linear(len(start) * dim, dim)
         self.inner = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim)
         )
 
     def forward(self, batch: Batch) -> Prediction:
-        valid, visible = batch.valid, batch.visible
         emb_BLD = self.dropout(self.embedding(batch.items))
+        B, M, L = batch.days.shape
         states, masses = [], []
         for decay, age_BML in ((self.days, batch.days), (self.moments, batch.later)):
-            for rate in decay.rates() if decay is not None else ():
-                kept_BML = torch.exp(-age_BML * rate) * visible
-                mass_BM = kept_BML.sum(2)
-                state_BMD = torch.bmm(kept_BML, emb_BLD)
-                states.append((state_BMD / (mass_BM + 1e-6).sqrt()[:, :, None])[valid])
-                masses.append(mass_BM[valid])
-        felt = (
-            torch.log(torch.stack(masses, 1) + 1e-4),
-            torch.log(batch.idle[valid] + MINUTE)[:, None],
-            torch.log1p(batch.read[valid])[:, None],
-        )
-        gate_RK = self.gate + self.felt(0.2 * torch.cat(felt, 1))
-        mixed = self.mix((torch.stack(states, 1) * gate_RK[:, :, None]).flatten(1))
+            if decay is not None:
+                rate_K11 = decay.rates()[:, None, None]
+                kept_BKML = torch.exp2(
+                    torch.addcmul(batch.hidden[:, None], age_BML[:, None], -LOG2_E * rate_K11)
+                )
+                state_BKMD = torch.bmm(kept_BKML.view(B, -1, L), emb_BLD).view(B, len(rate_K11), M, -1)
+                states.append(batch.rows(state_BKMD.transpose(1, 2)))
+                masses.append(batch.rows(kept_BKML.sum(3).transpose(1, 2)))
+        mass_RK = torch.cat(masses, 1)
+        felt = [torch.log(mass_RK + 1e-4), torch.log1p(batch.rows(batch.read))[:, None]]
+        if self.ages:
+            felt.insert(1, torch.log(batch.rows(batch.idle) + MINUTE)[:, None])
+        gate_RK = (self.gate + self.felt(0.2 * torch.cat(felt, 1))) * (mass_RK + 1e-6).rsqrt()
+        mixed = self.mix((torch.cat(states, 1) * gate_RK[:, :, None]).flatten(1))
         return self.answer(mixed + self.inner(mixed), batch)

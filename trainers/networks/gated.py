@@ -18,7 +18,8 @@ class Gated(Tied):
     """A state h that takes in one moment after the other, and of which R(time since) is left at the next (GRU-D, Che et
     al. 2018; T-LSTM, Baytas et al. 2017): h(t) = R(t − t')·cell(h(t'), mean of e(item) over the moment's events).
 
-    The events of one moment enter together, so that none of them sees another."""
+    The events of one moment enter together, so that none of them sees another. With `ages`, a moment's cell and its
+    answer also read the time since the moment before."""
 
     def __init__(
         self,
@@ -28,11 +29,13 @@ class Gated(Tied):
         retention: Retention,
         dropout: float,
         own: Habit | None,
+        ages: bool = True,
     ) -> None:
         super().__init__(items, dim, dropout, own)
-        self.cell: nn.GRUCell | nn.LSTMCell = (nn.GRUCell if cell == "gru" else nn.LSTMCell)(dim + 1, dim)
+        self.ages = ages
+        self.cell: nn.GRUCell | nn.LSTMCell = (nn.GRUCell if cell == "gru" else nn.LSTMCell)(dim + ages, dim)
         self.retention = retention
-        self.out = nn.Sequential(nn.Linear(dim + 1, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.out = nn.Sequential(nn.Linear(dim + ages, dim), nn.GELU(), nn.Linear(dim, dim))
         self.dim = dim
 
     def forward(self, batch: Batch) -> Prediction:
@@ -46,9 +49,11 @@ class Gated(Tied):
         passed_BM = (batch.number - batch.moments.gather(1, batch.last)).clamp_min(0).float()
         kept_BM = torch.exp(self.retention(since_BM[:, :, None], passed_BM[:, :, None])[0, :, :, 0])
         state_BMD = states_BSD.gather(1, seen_BM[:, :, None].expand(-1, -1, self.dim)) * kept_BM[:, :, None]
-        felt_BM = 0.2 * torch.log(since_BM + MINUTE)
-        interest = self.out(torch.cat((state_BMD, felt_BM[:, :, None]), 2)[batch.valid])
-        return self.answer(interest, batch)
+        return self.answer(self.out(batch.rows(self._felt(state_BMD, since_BM))), batch)
+
+    def _felt(self, told: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
+        """[B, X, D] with the days since the moment before, [B, X], where the network reads ages."""
+        return torch.cat((told, 0.2 * torch.log(since + MINUTE)[:, :, None]), 2) if self.ages else told
 
     def _states(self, batch: Batch, step_BL: torch.Tensor, steps: int) -> torch.Tensor:
         """[B, S + 1, D] the state before the first moment of a window and after each of them."""
@@ -67,7 +72,7 @@ class Gated(Tied):
         moments_BS = moments_BL.new_zeros(B, steps).scatter_reduce(1, step_BL, moments_BL, "amax")
         passed_BS = torch.diff(moments_BS, dim=1, prepend=moments_BS[:, :1]).clamp_min(0).float()
         kept_BS = torch.exp(self.retention(since_BS[:, :, None], passed_BS[:, :, None])[0, :, :, 0])
-        inputs_BSE = torch.cat((mean_BSD, 0.2 * torch.log(since_BS + MINUTE)[:, :, None]), 2)
+        inputs_BSE = self._felt(mean_BSD, since_BS)
         hidden = emb_BLD.new_zeros(B, self.dim)
         memory, states = hidden, [hidden]
         for s in range(steps):

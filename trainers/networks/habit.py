@@ -7,29 +7,12 @@ import math
 import torch
 from torch import nn
 
+from trainers.networks.arithmetic import exp
+from trainers.networks.piecewise import PiecewiseLinear
 from trainers.networks.prediction import Cells
 from trainers.sequences import Batch
 
 MINUTE = 1 / 1440
-
-
-class PiecewiseLinear(nn.Module):
-    """A learned function of one number: linear between `knots` evenly spaced ones from `low` to `high`, constant
-    beyond them; zero at first."""
-
-    def __init__(self, low: float, high: float, knots: int, start: torch.Tensor | None = None) -> None:
-        super().__init__()
-        self.low, self.step, self.knots = low, (high - low) / (knots - 1), knots
-        self.values = nn.Parameter(torch.zeros(knots) if start is None else start.clone())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        place = ((x - self.low) / self.step).clamp(0, self.knots - 1)
-        below = place.detach().floor().clamp_max(self.knots - 2)
-        share = place - below
-        index = below.long()
-        table = torch.stack((self.values[:-1], self.values[1:] - self.values[:-1]), 1)
-        pair = nn.functional.embedding(index, table)
-        return pair[..., 0] + share * pair[..., 1]
 
 
 class Habit(nn.Module):
@@ -76,9 +59,8 @@ class Habit(nn.Module):
 
     def forward(self, batch: Batch) -> Cells:
         visible = batch.visible
-        left = torch.exp(self.log_weights(batch).clamp_max(20.0)) * visible
-        alike = (batch.items[:, :, None] == batch.items[:, None, :]) & batch.real[:, None, :]
-        total = torch.bmm(left, alike.to(left.dtype))
+        left = exp(self.log_weights(batch).clamp_max(20.0) + batch.hidden)
+        total = torch.zeros_like(left).scatter_add(2, batch.opens[:, None, :].expand_as(left), left)
         # Each item counts once, where the moment sees it last.
         latest = visible & (batch.again[:, None, :] >= batch.seen[:, :, None]) & batch.valid[:, :, None]
         window, slot, event = latest.nonzero(as_tuple=True)
@@ -86,7 +68,7 @@ class Habit(nn.Module):
         return Cells(
             row[window, slot],
             batch.items[window, event],
-            self.gain * torch.log1p(total[window, slot, event]),
+            self.gain * torch.log1p(total[window, slot, batch.opens[window, event]]),
         )
 
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import nn
 
+from trainers.networks.dropout import Dropout
 from trainers.networks.habit import Habit
 from trainers.networks.prediction import Cells, Prediction
 from trainers.sequences import Batch
@@ -35,7 +36,7 @@ class Tied(Network):
         super().__init__(items, own)
         self.embedding = nn.Embedding(items, dim)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def answer(self, interest_RD: torch.Tensor, batch: Batch) -> Prediction:
         return Prediction(self.dropout(interest_RD), self.embedding.weight, self.bias, self.habits(batch))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-NEVER = -1e9  # a logit that no softmax sees, and no gradient
-
 
 @dataclass(frozen=True)
 class Cells:

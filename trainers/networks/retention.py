@@ -18,6 +18,7 @@ class Retention(nn.Module):
     def __init__(self, settings: ForgettingSettings, heads: int = 1) -> None:
         super().__init__()
         self.curve = build(settings)
+        self.forgets = settings.family != "none"
         self.heads = heads if settings.scope == "head" else 1
         parameters = {each.name: each for each in self.curve.parameters}
         self.learned = tuple(parameters[name] for name in settings.learned)

@@ -24,7 +24,8 @@ HORIZON: dict[str, Any] = {"family": "linear", "horizon": 5.0}
 
 def attention(heads: int, **forgetting: Any) -> Attention:
     torch.manual_seed(0)
-    found = Attention(DIM, heads, Retention(ForgettingSettings.model_validate(forgetting), heads), 0.0)
+    found = Attention(DIM, heads, Retention(ForgettingSettings.model_validate(forgetting), heads))
+    assert found.position is not None
     with torch.no_grad():
         for line in found.position:
             for parameter in line.parameters():
@@ -59,6 +60,7 @@ def test_attention_against_a_double_loop(forgetting: dict[str, Any], heads: int)
     layer, given = attention(heads, **forgetting), inputs()
     size = DIM // heads
     log_kept = layer.retention(given["days"], given["later"])
+    assert layer.position is not None
     expected = torch.zeros(2, 4, DIM)
     for b in range(2):
         for asker in range(4):
@@ -121,6 +123,7 @@ def test_a_weight_falls_with_what_is_left() -> None:
 def test_attention_has_gradients_for_its_curves() -> None:
     layer = attention(2, **HEADS)
     torch.autograd.backward(heard(layer, inputs()).square().sum())
+    assert layer.position is not None
     for parameter in [*layer.retention.parameters(), *layer.position.parameters()]:
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()

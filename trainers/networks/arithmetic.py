@@ -1,0 +1,15 @@
+"""Arithmetic that a CPU does faster than torch's own call."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+LOG2_E = 1 / math.log(2)
+
+
+def exp(x: torch.Tensor) -> torch.Tensor:
+    """e^x by way of 2^x: on a CPU, `torch.exp` takes fifteen times as long where its result vanishes, as it does for
+    most old events."""
+    return torch.exp2(x * LOG2_E)
