@@ -109,7 +109,7 @@ class Bench:
         )
         fitted = {
             curve_name(family, clock): fit(training, learnable(family, clock, training))
-            for family, clock in self.plan.curves()
+            for family, clock in self.plan.curves.pairs()
         }
         found = compare(fitted, held_out, evaluators.paired)
         standings = {

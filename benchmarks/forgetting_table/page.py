@@ -174,7 +174,8 @@ def _picture(file: Path, curves: dict[str, Any], plan: Plan, users: Values, done
     left.set_title("curves by likelihood, the best first", fontsize=10)
     left.legend(fontsize=8)
     terms = [term.label for term in plan.terms if (NONE, "time") in _means(done, term.label)]
-    rows = [curve for curve in plan.curves() if curve[0] != NONE]
+    asked = [curve for term in plan.terms for curve in plan.curves_of(term).pairs() if curve[0] != NONE]
+    rows = list(dict.fromkeys(asked))
     grid = np.full((len(rows), max(len(terms), 1)), np.nan)
     for column, term in enumerate(terms):
         means = _means(done, term)

@@ -35,6 +35,21 @@ class Source(BaseModel):
     set: tuple[str, ...] = ()
 
 
+class Curves(BaseModel):
+    """`{families: [exponential, mixture], clocks: [time, both]}`: every one of these families on every one of these
+    clocks, and `none`, which has no clock."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    families: tuple[FamilyName, ...] = get_args(FamilyName)
+    clocks: tuple[ClockName, ...] = ("time", "moments", "both")
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(family, clock), `none` first and once."""
+        families = [family for family in self.families if family != NONE]
+        return [(NONE, "time"), *((family, clock) for family in families for clock in self.clocks)]
+
+
 class Plan(BaseModel):
     """The configuration of a table.
 
@@ -42,7 +57,8 @@ class Plan(BaseModel):
         data: by name, the data sets.
         terms: what each model is, alone; closed forms search their curve, neural terms learn it from where the search
             space begins. `own` is left out where nothing is taken twice.
-        families, clocks: which curves; `none` is always there.
+        curves: which curves; `none` is always there.
+        neural: of neural terms, each of whose curves is a training; the same by default.
         space: the ranges that are searched.
         trials: fits of a closed form on validation, for each curve.
         seeds: of the searches and the fits; figures are means over them.
@@ -53,8 +69,8 @@ class Plan(BaseModel):
 
     data: dict[str, Source] = Field(min_length=1)
     terms: tuple[Annotated[TermSettings, Field(discriminator="kind")], ...] = Field(min_length=1)
-    families: tuple[FamilyName, ...] = get_args(FamilyName)
-    clocks: tuple[ClockName, ...] = ("time", "moments", "both")
+    curves: Curves = Curves()
+    neural: Curves | None = None
     space: ForgettingSpace = ForgettingSpace()
     trials: int = Field(12, ge=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
@@ -74,10 +90,8 @@ class Plan(BaseModel):
         source = self.data[name]
         return load(source.config, list(source.set))
 
-    def curves(self) -> list[tuple[str, str]]:
-        """(family, clock), `none` first and once."""
-        families = [family for family in self.families if family != NONE]
-        return [(NONE, "time"), *((family, clock) for family in families for clock in self.clocks)]
+    def curves_of(self, term: TermSettings) -> Curves:
+        return self.curves if closed(term) or self.neural is None else self.neural
 
     def cells(self, name: str) -> list[Cell]:
         """The cells of a data set, those of one term together, the control before what is compared with it."""
@@ -86,7 +100,7 @@ class Plan(BaseModel):
             Cell(name, term.label, family, clock, seed)
             for term in self.terms
             if repeats or term.kind != "own"
-            for family, clock in self.curves()
+            for family, clock in self.curves_of(term).pairs()
             if fits(term, self.curve(family, clock))
             for seed in self.seeds
         ]

@@ -115,7 +115,7 @@ def measure(
         say(f"{name}: left out, there is no {library.python}; `make rivals` makes it.")
         return
     say(f"{name}:")
-    tried = _run(library, val, book.values, f"{book.key(what)}-val", library.epochs, 0)
+    tried = run(library, val, book.values, f"{book.key(what)}-val", library.epochs, 0)
     curve = {
         int(epoch): float(values(val, ListScorer(lists, len(val.split.catalogue))).mean())
         for epoch, lists in zip(tried["epochs"], tried["lists"], strict=True)
@@ -123,7 +123,7 @@ def measure(
     epoch = max(curve, key=lambda epoch: curve[epoch])
     say(f"  val by epoch {curve}")
     runs = [
-        _run(library, test, book.values, f"{book.key(what)}-test-{epoch}-{seed}", (epoch,), seed)
+        run(library, test, book.values, f"{book.key(what)}-test-{epoch}-{seed}", (epoch,), seed)
         for seed in range(seeds)
     ]
     ndcg = np.stack([values(test, ListScorer(run["lists"][0], len(test.split.catalogue))) for run in runs])
@@ -138,7 +138,7 @@ def measure(
     book.write(name, key, entry, ndcg.mean(0))
 
 
-def _run(
+def run(
     library: Library, stage: Stage, folder: Path, name: str, epochs: tuple[int, ...], seed: int
 ) -> dict[str, Any]:
     """The lists [epochs, Q, K] that the library's side writes, or that it wrote before."""

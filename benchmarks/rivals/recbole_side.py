@@ -100,16 +100,18 @@ def main() -> None:
         token[names[1:].astype(np.int64)] = np.arange(1, len(names))
         model = get_model(wanted["model"])(config, training).to(config["device"])
         trainer = Trainer(config, model)
-        start, made_lists = time.perf_counter(), []
+        start, made_lists, spent = time.perf_counter(), [], []
         for epoch in wanted["epochs"]:
             trainer.epochs = epoch
             model.train()
+            before = time.process_time()
             trainer.fit(loader, saved=False, verbose=False)
+            spent.append(time.process_time() - before)
             trainer.start_epoch = epoch
             model.eval()
             made_lists.append(lists(model, data, token, config["MAX_ITEM_LIST_LENGTH"]))
             told(epoch, start)
-    hand_back(made, wanted["epochs"], made_lists, start, ("recbole", "torch", "numpy", "pandas"))
+    hand_back(made, wanted["epochs"], made_lists, spent, start, ("recbole", "torch", "numpy", "pandas"))
 
 
 if __name__ == "__main__":

@@ -28,13 +28,20 @@ def told(epoch: int, start: float) -> None:
 
 
 def hand_back(
-    made: str, epochs: list[int], lists: list[np.ndarray], start: float, packages: tuple[str, ...]
+    made: str,
+    epochs: list[int],
+    lists: list[np.ndarray],
+    spent: list[float],
+    start: float,
+    packages: tuple[str, ...],
 ) -> None:
-    """Write the lists [epochs, Q, K] with the seconds since `start` and the versions of `packages`."""
+    """Write the lists [epochs, Q, K] with the CPU seconds `spent` in training before each, the seconds since `start`
+    and the versions of `packages`."""
     np.savez_compressed(
         made,
         epochs=epochs,
         lists=np.stack(lists),
+        spent=spent,
         seconds=time.perf_counter() - start,
         versions=json.dumps({name: version(name) for name in packages}),
     )

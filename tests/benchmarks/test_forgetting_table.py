@@ -23,6 +23,13 @@ def test_every_term_has_its_control_before_its_curves(path: Path) -> None:
 
 
 def test_a_state_that_decays_takes_sums_of_exponentials_alone() -> None:
-    plan = Plan.read(CONFIGS / "forgetting-table.yaml")
+    plan = Plan.read(CONFIGS / "forgetting-table.yaml").model_copy(update={"neural": None})
     families = {cell.family for cell in plan.cells("retail") if cell.term == "recurrent"}
     assert families == {NONE, "exponential", "geometric", "floor", "mixture"}
+
+
+def test_neural_terms_may_have_curves_of_their_own() -> None:
+    plan = Plan.read(CONFIGS / "forgetting-table.yaml")
+    curves = {(cell.family, cell.clock) for cell in plan.cells("retail") if cell.term == "gru"}
+    assert curves == {(NONE, "time"), ("mixture", "both")}
+    assert len({cell.family for cell in plan.cells("retail") if cell.term == "linear"}) > 10
