@@ -21,7 +21,7 @@ from pydantic import (
 from evaluators import resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
-from trainers.finetune import FinetuneSettings, neural_terms
+from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
 
@@ -139,11 +139,11 @@ class RunSettings(_Settings):
             raise ValueError(
                 f"`weights: true` of the term {weighted[0]!r} needs `data.columns.weight`, the column it counts by."
             )
-        if self.finetune and not neural_terms(self.model):
+        if self.finetune and not any(map(self.finetune.moves, self.model.terms)):
             kinds = ", ".join(term.kind for term in self.model.terms)
             raise ValueError(
-                f"`finetune` needs a term that is trained by gradient (mlp), but the model has only ({kinds}); add one "
-                "or leave `finetune` out."
+                f"`finetune` must have something to move, but the model has only ({kinds}); add a term that is trained "
+                "by gradient, set `finetune.passes` for closed forms (all but `own`), or leave `finetune` out."
             )
         return self
 

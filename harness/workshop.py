@@ -175,14 +175,14 @@ class Workshop:
         return self.fit([request, *tuning], "pretrain, fine-tune" if tuning else "pretrain")[0]
 
     def tuning(self, request: Fit, model: ModelSettings, epochs: dict[str, int] | None = None) -> Fit:
-        """The fine-tuning of a model's neural terms from where a fit left them; for so many epochs in a refit.
+        """The fine-tuning of a model's terms from where a fit left them; for so many epochs in a refit.
 
         A model that forgets nothing weights all of the window alike."""
         settings = self.settings.finetune
         assert settings is not None
         if model == model.without_forgetting():
             settings = settings.model_copy(update={"forgetting": ForgettingSettings()})
-        terms = neural_terms(model)
+        terms = [term for term in model.terms if settings.moves(term)]
         keys = [ENCODERS[term.kind].fit_key(term) for term in terms]
         digest = _digest([keys, settings.model_dump(mode="json"), epochs])
         return request.finetuned(settings, f"{request.out}-tuned-{digest}", terms, epochs or {})
@@ -254,7 +254,7 @@ class Workshop:
     # Fine-tuning
 
     def finetune(self, fits: Fits, model: ModelSettings) -> Finetuned | None:
-        """Take the neural terms of a searched model further on the recent window; None where nothing asks for it."""
+        """Take the terms of a searched model further on the recent window; None where nothing asks for it."""
         settings = self.settings.finetune
         if settings is None:
             return None
@@ -268,7 +268,8 @@ class Workshop:
         epochs = {
             term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))
         }
-        moved = any(epochs.values())
+        closed = [term for term in model.terms if settings.moves(term) and term.label not in epochs]
+        moved = bool(closed) or any(epochs.values())
         kept = moved and difference.difference > 0
         if not moved:
             reason = "no epoch on the recent window bettered the likelihood on validation"
@@ -303,12 +304,12 @@ class Workshop:
         ]
 
     def assemble(self, stage: Stage, model: ModelSettings, fits: Fits, tuned: Fits | None = None) -> Model:
-        """A model from its fitted terms: closed forms from `fits`, neural ones from `tuned` where it is given."""
+        """A model from its fitted terms: from `tuned` where that has them, from `fits` otherwise."""
         encoders = [
             fit_term(
                 term,
                 stage.training,
-                fits if tuned is None or issubclass(ENCODERS[term.kind], ClosedForm) else tuned,
+                tuned if tuned is not None and tuned.serves(term) else fits,
                 repeats=self.settings.data.repeats,
                 seed=self.settings.seed,
             )

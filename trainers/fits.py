@@ -70,6 +70,11 @@ class Fits:
                 return self._arrays(settings.label)
         return None
 
+    def serves(self, term: TermSettings) -> bool:
+        """Whether this term was fitted here, or sums that it can be solved from are here."""
+        closed = issubclass(ENCODERS[term.kind], ClosedForm)
+        return (self.statistics(term) if closed else self.state(term)) is not None
+
     def state(self, term: TermSettings | NeuralSettings) -> dict[str, Any] | None:
         """The parameters of this neural term, if it was fitted here with the same settings."""
         encoder = ENCODERS[term.kind]

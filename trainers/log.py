@@ -179,6 +179,7 @@ class TrainingData:
         column: int32 [vocabulary] an item's column, -1 for one that training never saw.
         end: the time of the last training event, unix seconds: the age zero of everything that is
             summed over all users, since nothing may be updated after the cut.
+        since: events before it are history, and nothing that is learned from; unix seconds.
         validation: queries after the cut for early stopping, or none. Never the test queries.
     """
 
@@ -188,17 +189,30 @@ class TrainingData:
     column: npt.NDArray[np.int32]
     end: float
     validation: Queries | None = None
+    since: float = -np.inf
+
+    @cached_property
+    def start(self) -> IntArray:
+        """int64 [U] user u is learned from by the rows `start[u]:stop[u]`."""
+        begin = self.log.offsets[:-1]
+        if self.since == -np.inf:
+            return begin
+        old = np.concatenate(([0], np.cumsum(self.log.times < self.since)))
+        return np.minimum(begin + old[self.log.offsets[1:]] - old[begin], self.stop)
 
     @cached_property
     def rows(self) -> IntArray:
         """All training rows, by user."""
-        starts = self.log.offsets[:-1]
-        return ranges(starts, self.stop - starts)
+        return self.rows_of(slice(None))
 
     def rows_of(self, users: slice) -> IntArray:
         """The training rows of a range of users."""
-        starts = self.log.offsets[:-1][users]
-        return ranges(starts, self.stop[users] - starts)
+        return ranges(self.start[users], self.counts(users))
+
+    def counts(self, users: slice) -> IntArray:
+        """The number of training rows of each of a range of users."""
+        counts: IntArray = self.stop[users] - self.start[users]
+        return counts
 
     def shard(self, rank: int, size: int) -> slice:
         """The users of worker `rank` out of `size`: contiguous, about as many events for each."""
@@ -213,8 +227,7 @@ class TrainingData:
         if not len(rows):
             empty = np.zeros(0, np.int64)
             return Queries(np.zeros(0), empty, empty, np.zeros(1, np.int64), empty)
-        starts = self.log.offsets[:-1][users]
-        first = np.repeat(starts, self.stop[users] - starts)
+        first = np.repeat(self.log.offsets[:-1][users], self.counts(users))
         number = self.log.moments[rows]
         opens = np.ones(len(rows), bool)
         opens[1:] = (number[1:] != number[:-1]) | (first[1:] != first[:-1])

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray.train
 import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -29,6 +30,7 @@ from trainers.encoders import (
     Statistics,
     TermSettings,
 )
+from trainers.encoders.base import PREFIX, EncoderSettings
 from trainers.finetune import FinetuneSettings
 from trainers.fits import Fits
 from trainers.log import DAY, PackedLog, Queries, TrainingData
@@ -56,6 +58,7 @@ class Fit:
         epochs: by label, neural terms that train for just so many epochs (a refit); others stop on validation.
         start: a folder of `Fits` to start from (fine-tuning), or none.
         window_days: only moments so many days before the end of training (fine-tuning), or all.
+        passes: how often closed forms add the window's sums to those that they start from (fine-tuning).
         optimise: by label, other settings than the term's own (fine-tuning).
     """
 
@@ -69,6 +72,7 @@ class Fit:
     epochs: dict[str, int] = field(default_factory=dict)
     start: str | None = None
     window_days: float | None = None
+    passes: float = 0.0
     optimise: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def name(self) -> str:
@@ -76,24 +80,25 @@ class Fit:
         return "fit-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def finetuned(
-        self, settings: FinetuneSettings, out: str, terms: list[NeuralSettings], epochs: dict[str, int]
+        self, settings: FinetuneSettings, out: str, terms: Sequence[EncoderSettings], epochs: dict[str, int]
     ) -> Fit:
-        """The fit that takes neural terms further from where this one left them, on the recent window.
+        """The fit that takes terms further from where this one left them, on the recent window.
 
         Args:
             out: the folder of its `Fits`.
             terms: what to fine-tune.
             epochs: by label, just so many epochs (a refit); empty to stop on validation.
         """
-        optimise = settings.model_dump(mode="json", exclude={"window_days"})
+        optimise = settings.model_dump(mode="json", exclude={"window_days", "passes"})
         return replace(
             self,
             out=out,
             terms=[term.model_dump(mode="json") for term in terms],
             start=self.out,
             window_days=settings.window_days,
+            passes=settings.passes,
             epochs=epochs,
-            optimise={term.label: optimise for term in terms},
+            optimise={term.label: optimise for term in terms if isinstance(term, NeuralSettings)},
         )
 
 
@@ -178,9 +183,7 @@ def _fit_terms(request: Fit, workers: Workers) -> None:
         torch.manual_seed(request.seed)
         encoder = ENCODERS[term.kind](term, len(data.catalogue))
         if isinstance(encoder, ClosedForm):
-            encoder.prepare(data, repeats=request.repeats, seed=request.seed)
-            sums = encoder.statistics(data, data.shard(workers.rank, workers.size))
-            fitted.append((term, {name: workers.sum(sums[name]) for name in sorted(sums)}, None))
+            fitted.append((term, _sums(encoder, request, data, workers), None))
         else:
             assert isinstance(encoder, Neural)
             fitted.append((term, encoder, _train(encoder, position, request, data, workers)))
@@ -190,6 +193,31 @@ def _fit_terms(request: Fit, workers: Workers) -> None:
         (partial / PROGRESS_FILE).unlink(missing_ok=True)
         shutil.rmtree(request.out, ignore_errors=True)
         os.replace(partial, request.out)
+
+
+def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Workers) -> Statistics:
+    """The sums over all users of a closed form; in fine-tuning, those of pretraining and the window's beside them,
+    under the curve of pretraining."""
+
+    def over_all(data: TrainingData) -> Statistics:
+        sums = encoder.statistics(data, data.shard(workers.rank, workers.size))
+        return {name: workers.sum(sums[name]) for name in sorted(sums)}
+
+    start = Fits(Path(request.start)).statistics(encoder.settings) if request.start is not None else None
+    if start is None:  # nothing to start from, or a search has changed what the sums depend on
+        encoder.prepare(data, repeats=request.repeats, seed=request.seed)
+        start = over_all(data)
+    else:
+        encoder.settle(start)
+    if request.window_days is None:
+        return start
+    window = over_all(replace(data, since=data.end - request.window_days * DAY))
+    return {
+        name: array
+        if name.startswith(PREFIX)
+        else array + np.asarray(request.passes * window[name], array.dtype)
+        for name, array in start.items()
+    }
 
 
 def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:

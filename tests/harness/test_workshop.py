@@ -63,3 +63,22 @@ def test_fine_tuning_is_kept_only_where_validation_says_so(
     assert np.array_equal(kept.encoders[0].score(block), untuned.encoders[0].score(block))
     assert np.array_equal(left.score(block), untuned.score(block))
     assert control.settings == model.without_forgetting()
+
+
+def test_closed_forms_are_fine_tuned_where_asked(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window counted again changes what is solved from sums, and nothing else; the metric decides."""
+    workshop = Workshop.open(load("closed.yaml", ["finetune={window_days: 10, passes: 4}"]))
+    model, fits = workshop.settings.model, workshop.pretrain()
+    for rise, kept in ((0.01, True), (-0.01, False)):
+        verdict = evaluators.Difference(rise, rise - 0.005, rise + 0.005, 0.1)
+        monkeypatch.setattr(evaluators, "paired", lambda *_, said=verdict: said)
+        tuned = workshop.finetune(fits, model)
+        assert tuned is not None
+        assert (tuned.kept, tuned.epochs) == (kept, {})
+        assert f"{rise:+.4f}" in tuned.reason
+        block = workshop.test.histories(slice(0, 20))
+        (found,) = workshop.final([model], fits, [tuned])
+        (plain,) = workshop.final([model], fits)
+        for term, one, other in zip(model.terms, found.encoders, plain.encoders, strict=True):
+            same = np.array_equal(one.score(block), other.score(block))
+            assert same == (not kept or term.kind == "own")

@@ -193,3 +193,20 @@ def test_a_packed_log_knows_the_names_of_its_groups(tmp_path: Path) -> None:
     with pa.ipc.new_file(str(tmp_path / "log" / NAMES["event_type"]), table.schema) as file:
         file.write_table(table)
     assert PackedLog.open(tmp_path / "log", 9).names == {"event_type": ["sold", "viewed"]}
+
+
+def test_a_window_is_learned_from_and_what_was_before_is_history() -> None:
+    """Three users, the first with events on both sides, the second with old ones alone, the third with new ones."""
+    log = helpers.packed([[(0, 0), (2, 1), (5, 0), (9, 2)], [(1, 1), (2, 2)], [(6, 0), (7, 1), (9, 1)]])
+    data = replace(helpers.training(log, 8), since=5 * DAY)
+    assert data.start.tolist() == [2, 6, 6]
+    assert data.counts(slice(None)).tolist() == [1, 0, 2]
+    assert data.rows.tolist() == [2, 6, 7]
+    assert data.rows_of(slice(1, 3)).tolist() == [6, 7]
+    moments = data.moments()
+    assert list(zip(moments.begin.tolist(), moments.end.tolist(), strict=True)) == [(0, 2), (6, 7)]
+    assert (moments.time / DAY).tolist() == [5, 7]
+    whole = helpers.training(log, 8)
+    assert whole.start.tolist() == [0, 4, 6]
+    nothing = replace(whole, since=99 * DAY)
+    assert len(nothing.rows) == len(nothing.moments()) == 0

@@ -316,6 +316,7 @@ def test_a_fit_is_named_by_all_that_it_depends_on(stored: Path, tmp_path: Path) 
         "epochs": {"mlp": 3},
         "start": "x",
         "window_days": 2.0,
+        "passes": 2.0,
         "optimise": {"mlp": {}},
     }
     assert changes.keys() == asdict(first).keys(), "give each field of `Fit` a change"
@@ -334,10 +335,56 @@ def test_fine_tuning_takes_its_own_settings(stored: Path, tmp_path: Path) -> Non
     assert (tuned.log, tuned.data, tuned.seed, tuned.repeats) == (first.log, first.data, 4, True)
 
 
-def test_only_networks_are_fine_tuned() -> None:
+def test_networks_are_fine_tuned_and_closed_forms_with_sums_where_asked() -> None:
     assert list(MODEL.terms[4:]) == TRAINED
     assert isinstance(MODEL.terms[4], MlpSettings)
     assert neural_terms(ModelSettings(terms=MODEL.terms[:4])) == []
+    assert [term for term in MODEL.terms if TUNING.moves(term)] == TRAINED
+    more = TUNING.model_copy(update={"passes": 0.5})
+    assert [term.label for term in MODEL.terms[:4] if more.moves(term)] == ["trend", "linear", "next"]
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_closed_form_counts_the_window_again(
+    data: TrainingData, stored: Path, tmp_path: Path, workers: int, request: pytest.FixtureRequest
+) -> None:
+    """Its sums are those of everything, and 1.5 times those of the last three days; a term that a search has changed
+    since takes the sums of everything itself."""
+    if workers:
+        request.getfixturevalue("ray_session")
+    [first, _] = requests(stored, tmp_path, *(term.model_dump(mode="json") for term in MODEL.terms[:4]))
+    trend, _, linear, following = MODEL.terms[:4]
+    changed = [trend.model_copy(update={"forgetting": following.forgetting}), linear, following]
+    settings = TUNING.model_copy(update={"passes": 1.5})
+    tuning = first.finetuned(settings, str(tmp_path / "tuned"), changed, {})
+    _, tuned = fit([first, tuning], Resources(workers))
+    late = replace(data, since=data.end - 3 * DAY)
+    for term in changed:
+        sums = tuned.statistics(term)
+        assert sums is not None
+        for name, array in sums.items():
+            everything, window = (
+                fit_term(term, each, repeats=True).statistics(each, slice(0, data.log.users))[name]  # type: ignore[attr-defined]
+                for each in (data, late)
+            )
+            np.testing.assert_allclose(array, everything + 1.5 * window, rtol=1e-6)
+            assert window.sum() > 0
+        assert tuned.serves(term)
+        assert not tuned.serves(MODEL.terms[1])
+
+
+def test_fine_tuning_keeps_the_learned_curve_of_a_closed_form(stored: Path, tmp_path: Path) -> None:
+    learned = {"kind": "trend", "forgetting": {**DAYS, "learn": True}}
+    [first, _] = requests(stored, tmp_path, learned)
+    [term] = ModelSettings.model_validate({"terms": [learned]}).terms
+    settings = TUNING.model_copy(update={"passes": 3.0, "window_days": 1.0})
+    before, after = fit([first, first.finetuned(settings, str(tmp_path / "tuned"), [term], {})])
+    pretrained, tuned = (each.statistics(term) for each in (before, after))
+    assert pretrained is not None
+    assert tuned is not None
+    assert tuned["forgetting.half_life"].tolist() == pretrained["forgetting.half_life"].tolist() != [3.0]
+    assert (tuned["popularity"] >= pretrained["popularity"]).all()
+    assert (tuned["popularity"] > pretrained["popularity"]).any()
 
 
 def test_the_window_holds_its_first_moment(data: TrainingData) -> None:

@@ -133,6 +133,11 @@ class ClosedForm(Encoder):
         self.forgetting, self.stretch = self.learn(data, repeats, seed)
         self.prepared = True
 
+    def settle(self, statistics: Statistics) -> None:
+        """Take what `prepare` would learn from sums that another fit has taken."""
+        self.load_curve(statistics)
+        self.prepared = True
+
     def learn(
         self, data: TrainingData, repeats: bool, seed: int
     ) -> tuple[Forgetting, npt.NDArray[np.float64] | None]:

@@ -70,7 +70,7 @@ class Linear(ClosedForm):
     def _pairs_gram(self, data: TrainingData, users: slice) -> Matrix:
         """XᵀX; its entries are counts, which float32 holds exactly up to 16 million users of a pair."""
         rows = data.rows_of(users)
-        counts = data.stop[users] - data.log.offsets[:-1][users]
+        counts = data.counts(users)
         user = np.repeat(np.arange(len(counts)), counts)
         pairs = sp.csr_array(
             (np.ones(len(rows), np.float32), (user, data.column[data.log.items[rows]])),

@@ -54,7 +54,7 @@ class Trend(ClosedForm):
         log = data.log
         days = (data.end - log.times[rows]) / DAY
         last = log.moments[np.maximum(data.stop - 1, 0)]
-        moments = np.repeat(last[users], data.stop[users] - log.offsets[:-1][users]) - log.moments[rows]
+        moments = np.repeat(last[users], data.counts(users)) - log.moments[rows]
         longer = 1.0 if self.stretch is None else self.of_groups(self._groups(data, rows))
         kept = self.forgetting.retention(days / longer, moments / longer)
         if self.settings.weights:
