@@ -121,9 +121,11 @@ def _ranking(plan: Plan, name: str, users: Values, done: Measured) -> list[str]:
         "|---|---|---|---|---|",
     ]
     tables = []
-    for term in [each.label for each in plan.terms]:
+    measured = {cell.term for cell in done}
+    missing = [f"`{term}`" for term in plan.terms_of(name) if term not in measured]
+    for term in [term for term in plan.terms_of(name) if term in measured]:
         means, validation = _means(done, term), _validation(done, term)
-        if (NONE, "time") not in means:
+        if (NONE, "time") not in means:  # the control comes first: this term is under way
             continue
         chosen = max(validation, key=lambda curve: validation[curve])
         gains = {
@@ -149,6 +151,8 @@ def _ranking(plan: Plan, name: str, users: Values, done: Measured) -> list[str]:
             "</details>",
             "",
         ]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     return [*lines, "", *tables]
 
 

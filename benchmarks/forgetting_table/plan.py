@@ -95,15 +95,20 @@ class Plan(BaseModel):
 
     def cells(self, name: str) -> list[Cell]:
         """The cells of a data set, those of one term together, the control before what is compared with it."""
-        repeats = self.run_settings(name).data.repeats
+        labels = self.terms_of(name)
         return [
             Cell(name, term.label, family, clock, seed)
             for term in self.terms
-            if repeats or term.kind != "own"
+            if term.label in labels
             for family, clock in self.curves_of(term).pairs()
             if fits(term, self.curve(family, clock))
             for seed in self.seeds
         ]
+
+    def terms_of(self, name: str) -> list[str]:
+        """The terms that a data set can have: `own` where items are taken again."""
+        repeats = self.run_settings(name).data.repeats
+        return [term.label for term in self.terms if repeats or term.kind != "own"]
 
     def term(self, label: str) -> TermSettings:
         return next(term for term in self.terms if term.label == label)

@@ -152,7 +152,10 @@ SPACE = "search={trials: 2, space: %s}"
         ('registry={name: "a\'b"}', "`registry.name` must not hold any of"),
         ("registry={name: ' a'}", "`registry.name` must not hold any of"),
         ("registry={name: ''}", "`registry.name`"),
-        ("finetune={window_days: 5}", "`finetune` must have something to move, but the model has only (own, linear)"),
+        (
+            "finetune={window_days: 5}",
+            "`finetune` must have something to move, but the model has only (own, linear)",
+        ),
         (SPACE % "{owm: {}}", "`search.space` must name terms of the model (own, linear), but got 'owm'"),
         (SPACE % "{linear: {l3: [1, 2]}}", "the term `linear` has no setting 'l3' to search"),
         (SPACE % "{own: {kind: [own]}}", "the term `own` has no setting 'kind' to search"),
