@@ -156,7 +156,9 @@ def _gbce(
 ) -> torch.Tensor:
     share = len(negatives.columns) / max(len(negatives.log_expected) - 1, 1)
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
-    return -beta * nn.functional.logsigmoid(positive_T) + nn.functional.softplus(rivals_TN).sum(1)
+    real = rivals_TN > NEVER
+    answer_T = -beta * nn.functional.logsigmoid(positive_T)
+    return (answer_T + nn.functional.softplus(rivals_TN).sum(1)) / (real.sum(1) + 1)
 
 
 def _bpr(

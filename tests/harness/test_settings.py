@@ -245,14 +245,25 @@ def test_the_key_names_of_the_documentation_are_there() -> None:
     [
         ("event_type", "`scope: event_type` of the term 'own' needs `data.columns.event_type`"),
         ("category", "`scope: category` of the term 'own' needs `data.items`"),
-        (
-            "head",
-            "`forgetting.scope` of `own` must be one of (all, event_type, category, user), but got 'head'",
-        ),
     ],
 )
 def test_a_scope_needs_its_groups(config: Path, change: str, message: str) -> None:
     assert message in refused(config, f"model.terms.0.forgetting.scope={change}")
+
+
+@pytest.mark.parametrize(
+    ("learn", "message"),
+    [
+        (
+            "true",
+            "`forgetting.scope` of `own` must be one of (all, event_type, category, user), but got 'head'",
+        ),
+        ("false", "`scope: head` needs a curve that is learned"),
+    ],
+)
+def test_a_head_has_a_learned_curve_where_there_are_heads(config: Path, learn: str, message: str) -> None:
+    term = f"{{kind: own, forgetting: {{family: exponential, half_life: 3, scope: head, learn: {learn}}}}}"
+    assert message in refused(config, f"model.terms.0={term}")
 
 
 def test_a_scope_is_taken_where_its_groups_are(config: Path) -> None:

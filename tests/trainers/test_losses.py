@@ -164,7 +164,8 @@ def test_no_rivals_are_no_loss() -> None:
 
 @pytest.mark.parametrize("calibration", [0.0, 0.6, 1.0])
 def test_gbce_by_hand(calibration: float) -> None:
-    """Three of four possible rivals were drawn: β = ¾·(t·(1 − 4/3) + 4/3)."""
+    """Three of four possible rivals were drawn: β = ¾·(t·(1 − 4/3) + 4/3). The first moment has three rivals beside its
+    answer, of which the mean is taken, the second one."""
 
     def log_sigmoid(x: float) -> float:
         return -math.log1p(math.exp(-x))
@@ -175,7 +176,7 @@ def test_gbce_by_hand(calibration: float) -> None:
     first = -beta * log_sigmoid(x[0][1]) - sum(log_sigmoid(-x[0][item]) for item in (0, 2, 3))
     second = [-beta * log_sigmoid(x[1][item]) - log_sigmoid(-x[1][2]) for item in (0, 4)]
     found = value("gbce", negatives(0, 2, 3), batch([[1], [0, 4]], [[], [3]]), calibration)
-    assert found == pytest.approx([first, sum(second) / 2])
+    assert found == pytest.approx([first / 4, sum(second) / 2 / 2])
 
 
 def test_bpr_by_hand() -> None:

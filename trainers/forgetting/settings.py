@@ -48,7 +48,7 @@ class ForgettingSettings(BaseModel):
         moments: the factor that counts later moments, where the clock is `both`.
         learn: which parameters are learned from the log: all (`true`), none, or those named; one of a nested curve has
             its place before it (`of.half_life`, `moments.rate`). The values given are where learning begins.
-        scope: whose curve it is: one for all, or one for each head, event type, category or user.
+        scope: whose curve it is: one for all, or one for each event type, category or user, or (learned) head.
         stretch: with the scope `event_type` or `category`, by group, how many times longer than the common curve its
             ages are, fixed by hand; a group that is not named keeps the common curve.
     """
@@ -101,6 +101,11 @@ class ForgettingSettings(BaseModel):
             raise ValueError(
                 f"`learn` must name parameters of `{self.family}` that can be learned ({', '.join(names) or 'none'}), "
                 f"but got {unknown[0]!r}."
+            )
+        if self.scope == "head" and names and not self.learned:
+            raise ValueError(
+                f"`scope: head` needs a curve that is learned, since heads begin alike; add `learn: true` to the "
+                f"`{self.family}` curve."
             )
         if self.stretch and self.scope not in STRETCHED_SCOPES:
             raise ValueError(

@@ -54,8 +54,9 @@ class Reading:
 class Attention(nn.Module):
     """softmax(q·k / √d + log R(age) + P(log₂(1 + later moments))) over what each asker may read, per head.
 
-    log R is the forgetting function of the term; P is a learned bias by position (Raffel et al. 2020 in spirit), which
-    is left out without `ages`."""
+    log R is the forgetting function of the term: since a softmax shares its weight, what counts is how much is left of
+    an event beside the others. P is a learned bias by position (Raffel et al. 2020 in spirit), which is left out
+    without `ages`."""
 
     def __init__(self, dim: int, heads: int, retention: Retention, ages: bool = True) -> None:
         super().__init__()

@@ -340,8 +340,12 @@ def test_a_fit_reads_nothing_after_the_training_events(settings: TermSettings, d
         ({"kind": "vae", "beta": -1.0}, "greater than or equal to 0"),
         ({"kind": "gru", "weights": True}, "`weights` of `gru` must be false"),
         (
-            {"kind": "mlp", "forgetting": {**POWER, "scope": "head"}},
+            {"kind": "mlp", "forgetting": {**POWER, "learn": True, "scope": "head"}},
             r"must be one of \(all\), but got 'head'",
+        ),
+        (
+            {"kind": "transformer", "forgetting": {**POWER, "scope": "head"}},
+            r"`scope: head` needs a curve that is learned, since heads begin alike; add `learn: true`",
         ),
         (
             {"kind": "transformer", "dim": 5, "heads": 2},

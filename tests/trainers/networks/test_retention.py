@@ -104,10 +104,9 @@ def test_heads_learn_apart() -> None:
         assert parameter.grad[1].abs().max() > 0
 
 
-@pytest.mark.parametrize("values", [{**BOTH, "scope": "head"}, BOTH], ids=["fixed", "all"])
-def test_heads_share_what_is_not_their_own(values: dict[str, Any]) -> None:
-    """A curve that is not learned is the same for all; with the scope `all` there is one."""
-    learned = Retention(settings(**{**values, "learn": values is BOTH}), heads=2)
-    log_kept = learned(DAYS, LATER)
+@pytest.mark.parametrize("learn", [False, True])
+def test_heads_share_what_is_not_their_own(learn: bool) -> None:
+    """With the scope `all` there is one curve."""
+    log_kept = Retention(settings(**BOTH, learn=learn), heads=2)(DAYS, LATER)
     for head in log_kept:
         torch.testing.assert_close(head, log_kept[0])
