@@ -8,6 +8,7 @@ from evaluators.ab import Experiment, simulate
 from evaluators.arrays import Csr
 from evaluators.audit import Audit, audit
 from evaluators.evaluation import Evaluation, evaluate
+from evaluators.intervals import Estimate, Method, interval, over_seeds
 from evaluators.metrics import (
     METRICS,
     MRR,
@@ -25,7 +26,14 @@ from evaluators.queries import Queries, Seen, Split, split
 from evaluators.ranks import ranks, top
 from evaluators.scorer import Scorer, blocks
 from evaluators.segments import segments
-from evaluators.significance import Difference, Estimate, interval, paired
+from evaluators.significance import (
+    Difference,
+    benjamini_hochberg,
+    detectable,
+    holm,
+    paired,
+    wilcoxon,
+)  # fmt: skip
 
 __all__ = [
     "METRICS",
@@ -40,6 +48,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "HitRate",
+    "Method",
     "Metric",
     "Precision",
     "Queries",
@@ -49,9 +58,13 @@ __all__ = [
     "Seen",
     "Split",
     "audit",
+    "benjamini_hochberg",
     "blocks",
+    "detectable",
     "evaluate",
+    "holm",
     "interval",
+    "over_seeds",
     "paired",
     "ranks",
     "resolve",
@@ -59,4 +72,5 @@ __all__ = [
     "simulate",
     "split",
     "top",
+    "wilcoxon",
 ]

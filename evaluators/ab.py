@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluators.arrays import Floats, Ints
-from evaluators.significance import check_resampling, per_user, picks, tails
+from evaluators.intervals import check_resampling, per_user, picks, tails
 
 MISMATCH = 0.001  # a sample ratio less likely than this stops an experiment
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.arrays import Bools, Csr, Floats, Ints, offsets_of, owners, ranges
+from evaluators.intervals import Method
 from evaluators.metrics import Answers, Metric
 from evaluators.queries import Queries
 from evaluators.ranks import answer, best_first
@@ -53,9 +54,11 @@ class Evaluation:
         """The figures alone: what a search needs, at no cost."""
         return {metric.name: metric.mean(self.answers) for metric in self.metrics}
 
-    def summary(self, level: float = 0.95, n: int = 1000, seed: int = 0) -> dict[str, dict[str, float]]:
-        """``{name: {mean, low, high}}`` with intervals that resample users."""
-        return {m.name: m.estimate(self.answers, level, n, seed).to_dict() for m in self.metrics}
+    def summary(
+        self, level: float = 0.95, n: int = 1000, seed: int = 0, method: Method = "percentile"
+    ) -> dict[str, dict[str, float]]:
+        """``{name: {mean, low, high}}`` with intervals over users."""
+        return {m.name: m.estimate(self.answers, level, n, seed, method).to_dict() for m in self.metrics}
 
     def subset(self, index: Ints | Bools) -> Evaluation:
         """The same for some of the queries: index [n] query numbers, or a mask [Q]."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.arrays import Floats, Ints, offsets_of, owners
-from evaluators.significance import Estimate, check_resampling, interval
+from evaluators.intervals import Estimate, Method, check_resampling, interval
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,15 @@ class Metric(ABC):
         """The figure alone."""
 
     @abstractmethod
-    def estimate(self, answers: Answers, level: float = 0.95, n: int = 1000, seed: int = 0) -> Estimate:
-        """The figure with an interval that resamples users."""
+    def estimate(
+        self,
+        answers: Answers,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int = 0,
+        method: Method = "percentile",
+    ) -> Estimate:
+        """The figure with an interval over users; `method` as in `interval`, for means over queries."""
 
 
 class QueryMetric(Metric):
@@ -88,8 +95,15 @@ class QueryMetric(Metric):
     def mean(self, answers: Answers) -> float:
         return float(self.values(answers).mean())
 
-    def estimate(self, answers: Answers, level: float = 0.95, n: int = 1000, seed: int = 0) -> Estimate:
-        return interval(self.values(answers), answers.users, level, n, seed)
+    def estimate(
+        self,
+        answers: Answers,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int = 0,
+        method: Method = "percentile",
+    ) -> Estimate:
+        return interval(self.values(answers), answers.users, level, n, seed, method)
 
 
 def _cut_off(k: int) -> int:
@@ -229,7 +243,14 @@ class Coverage(Metric):
         shown = answers.shown[:, : self.k]
         return len(np.unique(shown[shown >= 0])) / answers.catalogue
 
-    def estimate(self, answers: Answers, level: float = 0.95, n: int = 1000, seed: int = 0) -> Estimate:
+    def estimate(
+        self,
+        answers: Answers,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int = 0,
+        method: Method = "percentile",
+    ) -> Estimate:
         check_resampling(level, n)
         users, code = np.unique(answers.users, return_inverse=True)
         shown = answers.shown[:, : self.k]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evaluators.arrays import Bools, Floats, Ints, occurs, owners
 from evaluators.evaluation import Evaluation
+from evaluators.intervals import Method
 from evaluators.queries import Split
 
 DAY = 86_400.0
@@ -28,6 +29,7 @@ def segments(
     level: float = 0.95,
     n: int = 1000,
     seed: int = 0,
+    method: Method = "percentile",
 ) -> dict[str, dict[str, Segment]]:
     """``{"recency" | "history" | "novelty": {bucket: {"queries", "users", "metrics": {name: {mean, low,
     high}}}}}``.
@@ -54,10 +56,12 @@ def segments(
     old = repeated(split, items)
 
     def report(part: Evaluation) -> Segment:
+        users = len(np.unique(part.answers.users))
         return {
             "queries": len(part),
-            "users": len(np.unique(part.answers.users)),
-            "metrics": part.summary(level, n, seed),
+            "users": users,
+            # A segment may have one user, of whom only a resampling can say anything.
+            "metrics": part.summary(level, n, seed, method if users > 1 else "percentile"),
         }
 
     return {

@@ -1,35 +1,18 @@
-"""How sure a figure is: intervals and paired tests in which the unit drawn is the user, not the query."""
+"""Whether a difference is more than chance: paired tests in which the unit is the user, corrections for many of them,
+and the smallest difference that the queries at hand can show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
-from evaluators.arrays import Floats, Ints
-
-# Entries of a resampling matrix held at once: a replicate is as wide as the number of users.
-CHUNK = 4_000_000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval, in the units of the figure.
-
-    >>> Estimate(0.5, 0.4, 0.6).to_dict()
-    {'mean': 0.5, 'low': 0.4, 'high': 0.6}
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+from evaluators.arrays import Floats
+from evaluators.intervals import Method, chunks, interval, per_user, standard_error
 
 
 @dataclass(frozen=True)
@@ -49,29 +32,6 @@ class Difference:
         return asdict(self)
 
 
-def interval(
-    values: NDArray[Any], users: NDArray[Any], level: float = 0.95, n: int = 1000, seed: int = 0
-) -> Estimate:
-    """Mean over queries with a percentile interval from n bootstrap replicates that resample users with
-    replacement.
-
-    values [Q], users [Q]: one figure per query and whose query it is. Queries of one person are alike, so a
-    bootstrap over queries would claim more certainty than there is (the cluster bootstrap: Davison & Hinkley
-    1997, "Bootstrap Methods and their Application", 3.8). A replicate with users v_1..v_U has the mean  Σ
-    total(v) / Σ count(v).
-
-    Raises ValueError on shapes that disagree, on no query, and on a value that is not finite.
-
-    >>> interval(np.array([0.0, 1.0, 1.0]), np.array([4, 9, 9]))
-    Estimate(mean=0.6666666666666666, low=0.0, high=1.0)
-    """
-    total, count = per_user(values, users)
-    check_resampling(level, n)
-    means = np.concatenate([total[pick].sum(1) / count[pick].sum(1) for pick in picks(len(count), n, seed)])
-    low, high = np.quantile(means, tails(level))
-    return Estimate(float(np.mean(values)), float(low), float(high))
-
-
 def paired(
     a: NDArray[Any],
     b: NDArray[Any],
@@ -80,6 +40,7 @@ def paired(
     n: int = 1000,
     draws: int = 10_000,
     seed: int = 0,
+    method: Method = "percentile",
 ) -> Difference:
     """The mean of a - b over queries, with the interval of `interval` and a two-sided p-value.
 
@@ -105,7 +66,7 @@ def paired(
             f"`draws >= 2000` must hold, but got (draws={draws}); a p-value needs that many to be steady."
         )
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    estimate = interval(difference, users, level, n, seed)
+    estimate = interval(difference, users, level, n, seed, method)
     total, _ = per_user(difference, users)
     return Difference(estimate.mean, estimate.low, estimate.high, _sign_flip(total, draws, seed))
 
@@ -115,64 +76,65 @@ def _sign_flip(total: Floats, draws: int, seed: int) -> float:
     random = np.random.default_rng(seed)
     seen, beyond = abs(total.sum()), 0
     tolerance = 1e-12 * np.abs(total).sum()  # sums of the same numbers in another order must count as equal
-    for size in _chunks(draws, len(total)):
+    for size in chunks(draws, len(total)):
         flips = random.integers(0, 2, (size, len(total)), dtype=np.int8)
         beyond += int((np.abs(total.sum() - 2 * (flips @ total)) >= seen - tolerance).sum())
     return (1 + beyond) / (1 + draws)
 
 
-def per_user(values: NDArray[Any], users: NDArray[Any]) -> tuple[Floats, Ints]:
-    """Totals and counts per user, users in order of appearance: values, users [Q] -> [U], [U].
+def wilcoxon(a: NDArray[Any], b: NDArray[Any], users: NDArray[Any]) -> float:
+    """Two-sided p-value of the signed-rank test on each user's mean difference (Wilcoxon 1945; users without a
+    difference split evenly, Pratt's and Conover's advice): a large gain of a few users weighs no more than its rank.
 
-    >>> [a.tolist() for a in per_user(np.array([1.0, 2.0, 4.0]), np.array(["b", "a", "b"]))]
-    [[5.0, 2.0], [2, 1]]
+    a, b, users [Q] as in `paired`. 1 where no user differs.
+
+    >>> wilcoxon(np.ones(8), np.zeros(8), np.arange(8))
+    0.0078125
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or values.shape != np.shape(users) or not len(values):
+    total, count = per_user(np.asarray(a, np.float64) - np.asarray(b, np.float64), users)
+    mean = total / count
+    return float(stats.wilcoxon(mean, zero_method="zsplit").pvalue) if mean.any() else 1.0
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of several comparisons, adjusted so that the chance of any false one stays below the level (Holm
+    1979); in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(
+        np.maximum.accumulate(np.asarray(p, float)[order] * np.arange(len(order), 0, -1)), 1
+    )
+    return [float(each) for each in adjusted]
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """The same, so that the expected share of false ones among those below the level stays below it (Benjamini &
+    Hochberg 1995).
+
+    >>> [round(each, 9) for each in benjamini_hochberg([0.01, 0.04, 0.03])]
+    [0.03, 0.04, 0.04]
+    """
+    return [float(each) for each in stats.false_discovery_control(p, method="bh")] if len(p) else []
+
+
+def detectable(
+    a: NDArray[Any], b: NDArray[Any], users: NDArray[Any], level: float = 0.95, power: float = 0.8
+) -> float:
+    """The smallest true difference that a paired test on these queries finds with this power:
+    (t_(1+level)/2 + t_power) · se, se the cluster-robust standard error of the differences seen (Bloom 1995, "Minimum
+    detectable effects").
+
+    Raises ValueError on fewer than 2 users, and on a power that is no share.
+    """
+    total, count = per_user(np.asarray(a, np.float64) - np.asarray(b, np.float64), users)
+    if len(count) < 2 or not 0 < power < 1:
         raise ValueError(
-            f"`values.shape == users.shape == (Q,)` with Q >= 1 must hold, but got "
-            f"({values.shape}, {np.shape(users)}); "
-            "pass one value and one user per query."
+            f"`0 < power < 1` and 2 users must hold, but got (power={power}, users={len(count)})."
         )
-    if not np.isfinite(values).all():
-        at = int(np.argmin(np.isfinite(values)))
-        raise ValueError(
-            f"values must be finite, but query {at} has {values[at]}; drop it or repair its metric."
-        )
-    codes = pd.factorize(np.asarray(users))[0]
-    return np.bincount(codes, values).astype(np.float64), np.bincount(codes).astype(np.int64)
-
-
-def picks(width: int, n: int, seed: int) -> Iterator[Ints]:
-    """n draws of `width` users with replacement, in chunks [n', width]; the chunks lie end to end in one
-    stream.
-
-    >>> [pick.shape for pick in picks(3, 5, seed=0)]
-    [(5, 3)]
-    """
-    random = np.random.default_rng(seed)
-    for size in _chunks(n, width):
-        yield random.integers(0, width, (size, width))
-
-
-def tails(level: float) -> list[float]:
-    """The two quantiles that a central interval of this level ends at.
-
-    >>> tails(0.5)
-    [0.25, 0.75]
-    """
-    return [(1 - level) / 2, (1 + level) / 2]
-
-
-def check_resampling(level: float, n: int) -> None:
-    """Raises ValueError unless 0 < level < 1 and n >= 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"`0 < level < 1` must hold, but got (level={level}); 0.95 is customary.")
-    if n < 1:
-        raise ValueError(f"`n >= 1` must hold, but got (n={n}); 1000 replicates are customary.")
-
-
-def _chunks(count: int, width: int) -> Iterator[int]:
-    step = max(1, CHUNK // max(1, width))
-    for done in range(0, count, step):
-        yield min(step, count - done)
+    degrees = len(count) - 1
+    reach = stats.t.ppf((1 + level) / 2, degrees) + stats.t.ppf(power, degrees)
+    return float(reach) * standard_error(total, count)

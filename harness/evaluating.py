@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import evaluators
-from evaluators import Evaluation
+from evaluators import Evaluation, Method
 from harness.errors import ConfigurationError
 from harness.gate import decide
 from harness.package import Package, Reader
@@ -22,16 +24,50 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
     """The JSON of `lethe evaluate`: of the model that the configuration describes, or of a registered version."""
     if stage not in ("val", "test"):
         raise ConfigurationError(f"`--stage` must be val or test, but got {stage!r}.")
+    wanted = settings.evaluate
+    if which is not None:
+        if wanted.seeds:
+            raise ConfigurationError(
+                "`evaluate.seeds` fits a model anew with each seed, and cannot be asked of a registered version; "
+                "leave `--model` out, or set evaluate.seeds=[]."
+            )
+        workshop = Workshop.open(settings)
+        asked = workshop.test if stage == "test" else workshop.val
+        model = foreign(asked, _package(registry_of(settings), which, asked))
+        with bar("evaluate"):
+            return asked.report(
+                asked.evaluate(model, wanted.metrics, wanted.k), wanted.level, wanted.interval
+            )
+    asked, evaluation = _described(settings, stage)
+    report = asked.report(evaluation, wanted.level, wanted.interval)
+    if wanted.seeds:
+        others = [
+            evaluation
+            if seed == settings.seed
+            else _described(settings.model_copy(update={"seed": seed}), stage)[1]
+            for seed in wanted.seeds
+        ]
+        report["seeds"] = {"seeds": list(wanted.seeds), "metrics": _over_seeds(others, wanted.level)}
+    return report
+
+
+def _described(settings: RunSettings, stage: str) -> tuple[Stage, Evaluation]:
+    """What the configuration describes, fitted with its seed and asked the queries of a stage."""
     workshop = Workshop.open(settings)
     asked = workshop.test if stage == "test" else workshop.val
-    model: Model | ForeignScorer
-    if which is None:
-        model = workshop.described("test" if stage == "test" else "val")
-    else:
-        model = foreign(asked, _package(registry_of(settings), which, asked))
+    model = workshop.described("test" if stage == "test" else "val")
     with bar("evaluate"):
-        evaluation = asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
-        return asked.report(evaluation, settings.evaluate.level)
+        return asked, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
+
+
+def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
+    """Of metrics with a value per query: the mean over seeds, its interval, and each seed's figure."""
+    found = {}
+    for name in evaluations[0].values:
+        values = np.stack([each.values[name] for each in evaluations])
+        estimate = evaluators.over_seeds(values, evaluations[0].users, level)
+        found[name] = {**estimate.to_dict(), "by_seed": values.mean(1).tolist()}
+    return found
 
 
 def compare_models(
@@ -54,8 +90,10 @@ def compare_models(
         theirs = _other(settings, stage, other, changes)
         with bar(f"evaluate {other}"):
             second = stage.evaluate(theirs, metrics, ks)
-        entries.append({"against": other, **_paired(first, second, stage, level)})
-    return {"metrics": first.summary(level), "queries": len(stage.queries), "comparisons": entries}
+        entries.append({"against": other, **_paired(first, second, stage, level, settings.evaluate.interval)})
+    _adjust(entries)
+    figures = first.summary(level, method=settings.evaluate.interval)
+    return {"metrics": figures, "queries": len(stage.queries), "comparisons": entries}
 
 
 def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
@@ -163,8 +201,24 @@ def _other(
     return workshop.described("test")
 
 
-def _paired(first: Evaluation, second: Evaluation, stage: Stage, level: float) -> dict[str, Any]:
-    return {
-        name: evaluators.paired(first.values[name], second.values[name], stage.users, level).to_dict()
-        for name in first.values
-    }
+def _paired(
+    first: Evaluation, second: Evaluation, stage: Stage, level: float, method: Method
+) -> dict[str, Any]:
+    found = {}
+    for name in first.values:
+        both = first.values[name], second.values[name], stage.users
+        found[name] = {
+            **evaluators.paired(*both, level, method=method).to_dict(),
+            "wilcoxon": evaluators.wilcoxon(*both),
+            "detectable": evaluators.detectable(*both, level) if len(np.unique(stage.users)) > 1 else None,
+        }
+    return found
+
+
+def _adjust(entries: list[dict[str, Any]]) -> None:
+    """Beside each p-value those that answer for all models compared: `holm` and `benjamini_hochberg`."""
+    for name in [name for name in entries[0] if name != "against"]:
+        p = [entry[name]["p"] for entry in entries]
+        adjusted = evaluators.holm(p), evaluators.benjamini_hochberg(p)
+        for entry, holm, hochberg in zip(entries, *adjusted, strict=True):
+            entry[name] |= {"holm": holm, "benjamini_hochberg": hochberg}

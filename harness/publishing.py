@@ -43,7 +43,7 @@ def publish(
     """Register the model, write the report, log both, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
-    evaluation = stage.report(outcome.candidate, level)
+    evaluation = stage.report(outcome.candidate, level, settings.evaluate.interval)
     comparisons = _comparisons(outcome, metric, stage.users, level)
     experiment = evaluators.simulate(
         outcome.evaluations[outcome.rival].values[metric],

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from evaluators import resolve
+from evaluators import Method, resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
 from trainers.finetune import FinetuneSettings
@@ -45,15 +45,29 @@ class SplitSettings(_Settings):
 
 
 class EvaluateSettings(_Settings):
-    """Which figures are reported, at which cut-offs, and how sure their intervals are."""
+    """Which figures are reported, at which cut-offs, and how sure their intervals are.
+
+    Attributes:
+        level: of the intervals.
+        interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is the
+            cluster-robust normal approximation.
+        seeds: `lethe evaluate` fits the model with each of these too, and reports the mean over seeds with an interval
+            for what other seeds and other users would give.
+    """
 
     k: tuple[int, ...] = (10,)
     metrics: tuple[str, ...] = ("ndcg", "recall", "precision", "mrr", "hit_rate", "coverage")
     level: float = Field(0.95, gt=0, lt=1)
+    interval: Method = "percentile"
+    seeds: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _known(self) -> EvaluateSettings:
         resolve(self.metrics, self.k)
+        if self.seeds and (len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds)):
+            raise ValueError(
+                f"`evaluate.seeds` must be at least two different seeds, but got {list(self.seeds)}."
+            )
         return self
 
 

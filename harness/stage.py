@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import evaluators
+from evaluators import Method
 from harness.data import DataError, Store
 from harness.package import Reader
 from harness.settings import SplitSettings
@@ -149,18 +150,30 @@ class Stage:
             self.split, np.asarray(store.offsets), np.asarray(store.items), np.asarray(store.times)
         )
 
-    def report(self, evaluation: evaluators.Evaluation, level: float) -> dict[str, Any]:
+    def report(
+        self, evaluation: evaluators.Evaluation, level: float, method: Method = "percentile"
+    ) -> dict[str, Any]:
         """The JSON of an evaluation: protocol, stage, counts, metrics with intervals, segments, audit."""
         store = self.store
+        if method != "percentile" and len(np.unique(self.users)) < 2:
+            raise DataError(
+                f"`evaluate.interval: {method}` needs queries of two users, but {self.split.stage} has one user; "
+                "take `percentile`, or move `split.cuts`."
+            )
         return {
             "protocol": self.split.protocol,
             "stage": self.split.stage,
             "queries": len(self.queries),
             "users": len(np.unique(self.users)),
             "catalogue": len(self.split.catalogue),
-            "metrics": evaluation.summary(level),
+            "metrics": evaluation.summary(level, method=method),
             "segments": evaluators.segments(
-                evaluation, self.split, np.asarray(store.items), np.asarray(store.times), level=level
+                evaluation,
+                self.split,
+                np.asarray(store.items),
+                np.asarray(store.times),
+                level=level,
+                method=method,
             ),
             "audit": self.audit().to_dict(),
         }

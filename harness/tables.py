@@ -27,16 +27,25 @@ def show_evaluation(result: dict[str, Any]) -> None:
     for name, figure in result["metrics"].items():
         table.add_row(name, *(f"{figure[key]:.4f}" for key in ("mean", "low", "high")))
     out.print(table)
+    if "seeds" in result:
+        seeds = result["seeds"]["seeds"]
+        table = _table("over seeds", "mean", "low", "high", *map(str, seeds))
+        for name, figure in result["seeds"]["metrics"].items():
+            cells = [*(figure[key] for key in ("mean", "low", "high")), *figure["by_seed"]]
+            table.add_row(name, *(f"{cell:.4f}" for cell in cells))
+        out.print(table)
     out.print(result["audit"]["verdict"], markup=False)
 
 
 def show_comparison(result: dict[str, Any]) -> None:
     for entry in result["comparisons"]:
-        table = _table("metric", f"over {entry['against']}", "low", "high", "p")
+        shown = {"p": "p", "p (Wilcoxon)": "wilcoxon", "p (Holm)": "holm", "detectable": "detectable"}
+        table = _table("metric", f"over {entry['against']}", "low", "high", *shown)
         for name, found in entry.items():
             if name != "against":
                 figures = [f"{found[key]:+.4f}" for key in ("difference", "low", "high")]
-                table.add_row(name, *figures, f"{found['p']:.4f}")
+                others = ["–" if found[key] is None else f"{found[key]:.4f}" for key in shown.values()]
+                table.add_row(name, *figures, *others)
         out.print(table)
 
 

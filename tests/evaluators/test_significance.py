@@ -5,41 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from evaluators import interval, paired, significance
-from tests.reference import protocol as referee
-
-
-@pytest.mark.parametrize(("level", "n", "seed"), [(0.95, 1000, 0), (0.9, 300, 4)])
-def test_interval_has_the_numbers_of_the_referee(level: float, n: int, seed: int) -> None:
-    random = np.random.default_rng(1)
-    users, values = random.integers(0, 70, 400)[::-1] * 13, random.random(400)
-    got = interval(values, users, level, n, seed)
-    assert (got.mean, got.low, got.high) == referee.interval(values, users, level, n, seed)
-
-
-def test_chunks_of_the_resampling_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(1)
-    users, values = random.integers(0, 71, 400), random.random(400)
-    whole = interval(values, users)
-    monkeypatch.setattr(significance, "CHUNK", 71 * 13)
-    assert len(list(significance.picks(71, 1000, 0))) == 77
-    assert interval(values, users) == whole
-
-
-def clustered(random: np.random.Generator, users: int = 60, each: int = 8) -> tuple[Any, Any]:
-    """Queries of one user share a level: mean 0.3 over people, most of the spread between them."""
-    level = random.normal(0.3, 0.2, users)
-    return np.repeat(level, each) + random.normal(0, 0.1, users * each), np.repeat(np.arange(users), each)
-
-
-def test_interval_holds_the_truth_as_often_as_it_says_and_queries_alone_would_not() -> None:
-    random = np.random.default_rng(3)
-    runs = [clustered(random) for _ in range(400)]
-    by_user = [interval(v, u, n=300, seed=i) for i, (v, u) in enumerate(runs)]
-    by_query = [interval(v, np.arange(len(v)), n=300, seed=i) for i, (v, _) in enumerate(runs)]
-    assert 0.91 < np.mean([e.low <= 0.3 <= e.high for e in by_user]) < 0.98
-    assert np.mean([e.low <= 0.3 <= e.high for e in by_query]) < 0.7
+from evaluators import benjamini_hochberg, detectable, holm, interval, paired, wilcoxon
 
 
 def test_p_is_that_of_all_sign_flips() -> None:
@@ -96,3 +64,49 @@ def test_bad_pairs() -> None:
         paired(np.zeros(2), np.zeros(3), np.zeros(2))
     with pytest.raises(ValueError, match=r"`draws >= 2000` must hold, but got \(draws=100\)"):
         paired(np.zeros(2), np.zeros(2), np.zeros(2), draws=100)
+
+
+def test_wilcoxon_is_that_of_each_users_mean() -> None:
+    random = np.random.default_rng(2)
+    users = random.integers(0, 30, 200)
+    a, b = random.random(200) + 0.05, random.random(200)
+    means = [(a - b)[users == user].mean() for user in np.unique(users)]
+    assert wilcoxon(a, b, users) == pytest.approx(stats.wilcoxon(means).pvalue)
+    assert wilcoxon(a, a, users) == 1.0
+    assert wilcoxon(a, b, users) == pytest.approx(wilcoxon(b, a, users))
+
+
+def test_one_large_gain_is_a_rank_and_no_more() -> None:
+    a, zero, users = np.array([50.0, -0.1, -0.2, -0.3, -0.4, -0.5, -0.6, -0.7]), np.zeros(8), np.arange(8)
+    assert wilcoxon(a, zero, users) == pytest.approx(wilcoxon(a.clip(-1, 1), zero, users))
+
+
+def test_adjusted_p_values_by_hand() -> None:
+    """Of four: the smallest times four, the next times three and no smaller than it, …; the order stays."""
+    p = [0.02, 0.01, 0.9, 0.015]
+    assert holm(p) == pytest.approx([0.045, 0.04, 0.9, 0.045])
+    assert benjamini_hochberg(p) == pytest.approx([0.08 / 3, 0.08 / 3, 0.9, 0.08 / 3])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == benjamini_hochberg([]) == []
+
+
+def test_holm_keeps_false_alarms_below_the_level() -> None:
+    """Of ten comparisons of equals, at least one is below 5 % in at most 5 % of the runs; unadjusted, in 40 %."""
+    draws = np.random.default_rng(0).random((3000, 10))
+    assert np.mean([min(holm(p)) < 0.05 for p in draws]) == pytest.approx(0.05, abs=0.012)
+    assert np.mean(draws.min(1) < 0.05) > 0.35
+
+
+def test_a_detectable_difference_is_found_with_its_power() -> None:
+    random = np.random.default_rng(6)
+    users = np.repeat(np.arange(50), 3)
+    noise = [np.repeat(random.normal(0, 0.1, 50), 3) + random.normal(0, 0.1, 150) for _ in range(600)]
+    size = float(np.mean([detectable(each, np.zeros(150), users) for each in noise]))
+    found = [interval(each + size, users, method="robust").low > 0 for each in noise]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize(("power", "users"), [(0.0, np.arange(4)), (1.0, np.arange(4)), (0.8, np.zeros(4))])
+def test_a_detectable_difference_needs_a_power_and_users(power: float, users: Any) -> None:
+    with pytest.raises(ValueError, match="`0 < power < 1` and 2 users must hold"):
+        detectable(np.ones(4), np.zeros(4), users, power=power)
