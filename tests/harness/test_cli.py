@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import evaluators
 from harness import cli
 from harness.data import Store
 from harness.package import Package
@@ -200,6 +201,25 @@ def test_evaluate(lethe: Command, config: Path) -> None:
     assert "No leak" in table.out
 
 
+def test_evaluate_over_seeds(lethe: Command, tiny: Path) -> None:
+    """Each seed is fitted and asked as if it stood in the configuration; intervals are of the kind asked for."""
+    one = ["--json", "--set", "evaluate.metrics=[ndcg, coverage]", "--set", "evaluate.interval=robust"]
+    seeds = [lethe("evaluate", "tiny.yaml", *one, "--set", f"seed={seed}") for seed in (5, 3)]
+    said = lethe("evaluate", "tiny.yaml", *one, "--set", "seed=3", "--set", "evaluate.seeds=[5, 3]")
+    assert [each.code for each in (*seeds, said)] == [0, 0, 0]
+    found = said.json["seeds"]
+    assert found["seeds"] == [5, 3]
+    assert set(found["metrics"]) == {"ndcg@5", "ndcg@10"}
+    figures = [each.json["metrics"]["ndcg@10"] for each in seeds]
+    assert found["metrics"]["ndcg@10"]["by_seed"] == pytest.approx([figure["mean"] for figure in figures])
+    assert said.json["metrics"] == seeds[1].json["metrics"]
+    assert figures[0]["high"] - figures[0]["mean"] == pytest.approx(figures[0]["mean"] - figures[0]["low"])
+    both = found["metrics"]["ndcg@10"]
+    assert both["low"] < min(both["by_seed"]) <= both["mean"] <= max(both["by_seed"]) < both["high"]
+    table = lethe("evaluate", "tiny.yaml", *one[1:], "--set", "seed=3", "--set", "evaluate.seeds=[5, 3]")
+    assert f"{both['mean']:.4f}" in table.out
+
+
 def test_evaluate_a_registered_version(lethe: Command, shop: Registry, config: Path) -> None:
     """The version was fitted on the same data as the configuration's own model would be."""
     terms = [
@@ -217,6 +237,9 @@ def test_evaluate_a_registered_version(lethe: Command, shop: Registry, config: P
     assert (fitted.code, version.code) == (0, 0)
     assert version.json["metrics"] == fitted.json["metrics"]
     assert lethe("evaluate", str(config), "--json", "--model", "v1").json["metrics"] != fitted.json["metrics"]
+    again = lethe("evaluate", str(config), "--json", "--model", "v1", "--set", "evaluate.seeds=[0, 1]")
+    assert again.code == 2
+    assert "`evaluate.seeds` fits a model anew with each seed" in again.last
 
 
 def test_a_version_that_saw_the_period_is_not_evaluated_on_it(
@@ -234,7 +257,12 @@ def test_compare(lethe: Command, shop: Registry, config: Path) -> None:
     assert said.code == 0
     same, forgetful, popular = said.json["comparisons"]
     assert [entry["against"] for entry in said.json["comparisons"]] == [str(config), str(other), "champion"]
-    assert set(same["ndcg@10"]) == DIFFERENCE
+    assert set(same["ndcg@10"]) == DIFFERENCE | {"wilcoxon", "holm", "benjamini_hochberg", "detectable"}
+    p = [entry["ndcg@10"]["p"] for entry in said.json["comparisons"]]
+    assert [entry["ndcg@10"]["holm"] for entry in said.json["comparisons"]] == evaluators.holm(p)
+    assert popular["ndcg@10"]["detectable"] < popular["ndcg@10"]["difference"]
+    table = lethe("compare", str(config), str(other))
+    assert "p (Holm)" in table.out
     assert (same["ndcg@10"]["difference"], same["ndcg@10"]["p"]) == (0.0, 1.0)
     assert forgetful["ndcg@10"]["difference"] != 0.0
     assert popular["ndcg@10"]["low"] > 0
