@@ -23,6 +23,7 @@ matplotlib.use("Agg")
 Values = npt.NDArray[np.float64]
 Measured = dict[Cell, tuple[dict[str, Any], Values]]
 PACKAGES = ("torch", "ray", "numpy", "scipy", "optuna")
+SECOND = 1 / 86_400  # in days: nothing is timed more finely
 UNITS = {"time": "d", "moments": "moments"}
 
 
@@ -163,11 +164,14 @@ def _gap(found: evaluators.Difference) -> str:
 def _picture(file: Path, curves: dict[str, Any], plan: Plan, users: Values, done: Measured) -> None:
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    ages = np.geomspace(1 / 24, 365, 200)
     standings = curves["standings"]
-    ranked = [name for name in standings if name == NONE or name.endswith("/time")]
-    for number, name in enumerate(ranked[:8]):
-        curve = forgetting(standings[name]["curve"])
+    ranked = [name for name in standings if name == NONE or name.endswith("/time")][:8]
+    fitted = [forgetting(standings[name]["curve"]) for name in ranked]
+    # From well before the shortest half-life: films are half gone within minutes.
+    halves = [curve.half_life for curve in fitted if 0 < curve.half_life < math.inf]
+    shortest = max(min([1 / 24, *(half / 20 for half in halves)]), SECOND)
+    ages = np.geomspace(shortest, 365, 300)
+    for number, (name, curve) in enumerate(zip(ranked, fitted, strict=True)):
         left.plot(
             ages,
             curve.at(ages) / curve.starts_at,
