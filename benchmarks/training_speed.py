@@ -43,8 +43,8 @@ TRANSFORMER = {
     "heads": 2,
     "max_history": 100,
     "forgetting": {"family": "none"},
-    "training": {"rate": 0.008, "schedule": "linear", "warmup": 50, "batch": 512, "average": 0.99},
 }
+TRAINING = {"rate": 0.008, "schedule": "linear", "warmup": 50, "batch": 512, "average": 0.99}
 PEERS = ("SASRec (RecTools)", "HSTU (RecTools)")
 ROUNDS = 5  # of the answers, the median counts
 
@@ -59,7 +59,7 @@ class Timed(NamedTuple):
 
 def ours(kind: dict[str, object], stage: Stage, epochs: int) -> tuple[Timed, Model]:
     """A term of Lethe, trained for so many epochs."""
-    training = {**TRANSFORMER["training"], "epochs": epochs}  # type: ignore[dict-item]
+    training = {**TRAINING, "epochs": epochs}
     settings = ModelSettings.model_validate({"terms": [{**kind, "training": training}]})
     [term] = settings.terms
     before = time.process_time()

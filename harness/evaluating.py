@@ -31,8 +31,7 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
                 "`evaluate.seeds` fits a model anew with each seed, and cannot be asked of a registered version; "
                 "leave `--model` out, or set evaluate.seeds=[]."
             )
-        workshop = Workshop.open(settings)
-        asked = workshop.test if stage == "test" else workshop.val
+        asked = _stage(Workshop.open(settings), stage)
         model = foreign(asked, _package(registry_of(settings), which, asked))
         with bar("evaluate"):
             return asked.report(
@@ -51,10 +50,14 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
     return report
 
 
+def _stage(workshop: Workshop, stage: str) -> Stage:
+    return workshop.test if stage == "test" else workshop.val
+
+
 def _described(settings: RunSettings, stage: str) -> tuple[Stage, Evaluation]:
     """What the configuration describes, fitted with its seed and asked the queries of a stage."""
     workshop = Workshop.open(settings)
-    asked = workshop.test if stage == "test" else workshop.val
+    asked = _stage(workshop, stage)
     model = workshop.described("test" if stage == "test" else "val")
     with bar("evaluate"):
         return asked, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)

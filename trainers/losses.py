@@ -61,7 +61,7 @@ def likelihood(prediction: Prediction, batch: Batch) -> torch.Tensor:
     What the user had (`batch.had`) is left out of the softmax, unless it is an answer all the same."""
     items, own = len(prediction.items), prediction.own
     count_R = torch.bincount(batch.target_row, minlength=len(batch))
-    value_R: torch.Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]
+    value_R: torch.Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]  # torch's
         prediction.interest,
         prediction.items,
         prediction.bias,

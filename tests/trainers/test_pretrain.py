@@ -18,7 +18,7 @@ import pytest
 
 from tests.trainers import helpers
 from tests.trainers.neural import NEURAL, OWN, SMALL
-from trainers.encoders import Neural
+from trainers.encoders import ClosedForm, Neural
 from trainers.encoders.mlp import MlpSettings
 from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.fits import Fits, fit_model, fit_term
@@ -362,10 +362,11 @@ def test_a_closed_form_counts_the_window_again(
     for term in changed:
         sums = tuned.statistics(term)
         assert sums is not None
+        encoder = fit_term(term, data, repeats=True)
+        assert isinstance(encoder, ClosedForm)
         for name, array in sums.items():
             everything, window = (
-                fit_term(term, each, repeats=True).statistics(each, slice(0, data.log.users))[name]  # type: ignore[attr-defined]
-                for each in (data, late)
+                encoder.statistics(each, slice(0, data.log.users))[name] for each in (data, late)
             )
             np.testing.assert_allclose(array, everything + 1.5 * window, rtol=1e-6)
             assert window.sum() > 0

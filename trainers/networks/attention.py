@@ -14,7 +14,7 @@ from trainers.networks.network import Tied
 from trainers.networks.piecewise import PiecewiseLinear, look_up
 from trainers.networks.prediction import Prediction
 from trainers.networks.retention import Retention
-from trainers.sequences import NEVER, Batch
+from trainers.sequences import Batch, unless
 
 FAR = 8.0  # log₂ of one more than the later moments beyond which a bias by position stays the same
 FARTHEST = round(2**FAR) - 1
@@ -38,7 +38,7 @@ class Reading:
     @cached_property
     def hidden(self) -> torch.Tensor:
         """float32 [B, M, L] 0 where an asker may read an event, `NEVER` elsewhere."""
-        return (1 - self.may.float()) * NEVER
+        return unless(self.may)
 
     @cached_property
     def hears(self) -> torch.Tensor:

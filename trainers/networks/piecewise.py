@@ -36,7 +36,7 @@ class PiecewiseLinear(nn.Module):
         return Place(below, at - below)
 
     def at(self, place: Place) -> torch.Tensor:
-        value: torch.Tensor = _Interpolate.apply(self.values, *place)  # type: ignore[no-untyped-call]
+        value: torch.Tensor = _Interpolate.apply(self.values, *place)  # type: ignore[no-untyped-call]  # torch's
         return value
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ class _Interpolate(torch.autograd.Function):
 
 def look_up(tables: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """[H, …] the entries of H tables [H, N] at the same rows […]."""
-    found: torch.Tensor = _LookUp.apply(tables, rows)  # type: ignore[no-untyped-call]
+    found: torch.Tensor = _LookUp.apply(tables, rows)  # type: ignore[no-untyped-call]  # torch's
     return found
 
 
