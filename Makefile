@@ -4,6 +4,7 @@ PYTHON ?= python3
 CONFIG ?= configs/quickstart.yaml
 BIN := .venv/bin
 RIVALS := rectools recbole
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
 .PHONY: quickstart env test test-all lint format benchmarks rivals clean
 
@@ -19,11 +20,11 @@ env: .venv/.made  ## make .venv with .venv/bin/lethe, once
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-test: env  ## the tests, but for heavy ones
-	$(BIN)/python -m pytest
+test: env  ## the tests, but for heavy ones, in two processes
+	$(PYTEST)
 
 test-all: env  ## all tests
-	$(BIN)/python -m pytest -m ''
+	$(PYTEST) -m ''
 
 lint: env  ## style, types, and which room may import which
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.report.words import duration
+from harness.report.parts import half_life_of
 
 
 def markdown(story: dict[str, Any]) -> str:
@@ -35,7 +35,7 @@ def markdown(story: dict[str, Any]) -> str:
     for term in story["terms"]:
         curve = term["forgetting"]
         shown = f"{curve['family']} ({curve['clock']})" if curve else "none"
-        half = duration(curve["half_life"], curve["unit"]) if curve and curve["half_life"] else "–"
+        half = half_life_of(term) if curve else "–"
         lines.append(f"| {term['name']} | {term['weight']:.4g} | {shown} | {half} |")
     span = data["profile"]["span"]
     lines += [

@@ -9,8 +9,9 @@ import numpy as np
 
 import evaluators
 from harness.choosing import Chosen
-from harness.report.words import duration
+from harness.report.words import durations
 from harness.workshop import Workshop
+from trainers.encoders import Encoder
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
 from trainers.forgetting import Forgetting, ForgettingSettings, build
@@ -84,35 +85,49 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
 
 
 def curve_of_terms(model: Model, workshop: Workshop) -> list[dict[str, Any]]:
-    """Each term's settings and its retention curve as it was learned, drawn as far as the log reaches."""
+    """Each term's settings and its retention curves as they were learned, drawn as far as the log reaches."""
     times = workshop.store.times
     span = {"days": (float(times.max()) - float(times.min())) / 86_400.0, "moments": 100.0}
-    entries = []
-    for term, encoder in zip(model.settings.terms, model.encoders, strict=True):
-        curve = encoder.forgetting
-        ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
-        drawn = None
-        if curve.family != "none":
-            drawn = {
-                "family": curve.family,
-                "clock": curve.clock,
-                "params": curve.values,
-                "half_life": _finite(curve.half_life),
-                "unit": curve.unit,
-                "curve": [[float(age), float(left)] for age, left in zip(ages, curve.at(ages), strict=True)],
-            }
-        entries.append(
-            {
-                "name": term.label,
-                "kind": term.kind,
-                "weight": term.weight,
-                "settings": term.model_dump(
-                    mode="json", exclude={"kind", "name", "weight", "forgetting"}, exclude_none=True
-                ),
-                "forgetting": drawn,
-            }
-        )
-    return entries
+    return [
+        {
+            "name": term.label,
+            "kind": term.kind,
+            "weight": term.weight,
+            "settings": term.model_dump(
+                mode="json", exclude={"kind", "name", "weight", "forgetting"}, exclude_none=True
+            ),
+            "forgetting": _forgetting(encoder, span),
+        }
+        for term, encoder in zip(model.settings.terms, model.encoders, strict=True)
+    ]
+
+
+def _forgetting(encoder: Encoder, span: dict[str, float]) -> dict[str, Any] | None:
+    """The one curve of a term, or under `parts` those of its heads or states; None where it does not forget."""
+    curves = encoder.curves()
+    about = {"family": encoder.forgetting.family, "clock": encoder.forgetting.clock}
+    if all(curve.family == "none" for curve in curves.values()):
+        return None
+    if len(curves) == 1:
+        return about | _drawn(next(iter(curves.values())), span)
+    parts = [{"name": name, "clock": curve.clock, **_drawn(curve, span)} for name, curve in curves.items()]
+    return about | {
+        "params": {},
+        "half_life": None,
+        "unit": encoder.forgetting.unit,
+        "curve": [],
+        "parts": parts,
+    }
+
+
+def _drawn(curve: Forgetting, span: dict[str, float]) -> dict[str, Any]:
+    ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
+    return {
+        "params": curve.values,
+        "half_life": _finite(curve.half_life),
+        "unit": curve.unit,
+        "curve": [[float(age), float(left)] for age, left in zip(ages, curve.at(ages), strict=True)],
+    }
 
 
 def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
@@ -132,16 +147,16 @@ def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
 def half_life_words(model: Model) -> str:
     """“an interest is half gone after 21 days”, for the heaviest term that forgets; empty where none does."""
     terms, encoders = model.settings.terms, model.encoders
-    curves = {term.label: encoder.forgetting for term, encoder in zip(terms, encoders, strict=True)}
+    curves = {term.label: encoder.curves() for term, encoder in zip(terms, encoders, strict=True)}
     forgetting = [term for term in terms if term.forgetting.family != "none" and term.weight > 0]
     personal = [term for term in forgetting if term.kind != "trend"] or forgetting
     if not personal:
         return ""
     term = max(personal, key=lambda term: (term.kind in ("own", Linear.kind), term.weight))
-    curve = curves[term.label]
-    if math.isinf(curve.half_life):
+    lives = [(curve.half_life, curve.unit) for curve in curves[term.label].values()]
+    if all(math.isinf(life) for life, _ in lives):
         return "an interest is never half gone"
-    return f"an interest is half gone after {duration(curve.half_life, curve.unit)}"
+    return f"an interest is half gone after {durations(lives)}"
 
 
 def _by_family(found: SearchResult, control: SearchResult | None) -> dict[str, list[Outcome]]:

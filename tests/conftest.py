@@ -14,6 +14,13 @@ ROOT = Path(__file__).parent.parent
 RETAIL = ROOT / "data" / "online-retail" / "events.csv.gz"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need Ray share one process, or every process would start its own."""
+    for item in items:
+        if "ray_session" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[str]:
     """Ray on two CPUs, started once; commands run as other processes join it through `RAY_ADDRESS`."""

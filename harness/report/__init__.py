@@ -20,7 +20,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with
   `trial`}
 - `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,
-  `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...]}}]
+  `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...], `parts`: only where heads or states
+  have curves of their own, [{`name`, `clock`, `params`, `half_life`, `unit`, `curve`}]}}]
 - `fading`: what `harness.fading.fading` returns
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`

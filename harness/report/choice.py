@@ -5,7 +5,16 @@ from __future__ import annotations
 from harness.report import words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
 from harness.report.figures import slug
-from harness.report.parts import Summary, dig, items_of, maps, metric_of, text_of
+from harness.report.parts import (
+    Summary,
+    curves_of,
+    dig,
+    half_life_of,
+    items_of,
+    maps,
+    metric_of,
+    text_of,
+)
 from harness.report.words import finite
 
 
@@ -14,6 +23,7 @@ def curve(summary: Summary) -> Section:
     terms, families = maps(summary.get("terms")), maps(dig(summary, "search", "families"))
     blocks: list[Block] = [Gallery([*_curves(terms), _compared(families)])]
     blocks.append(_terms(terms) if terms else Text("The model names no terms.", "note"))
+    blocks += [_parts(term) for term in terms if len(curves_of(term)) > 1]
     none = Text("No families were compared in this run.", "note")
     of = dig(summary, "search", "families_of")
     blocks.append(
@@ -25,7 +35,7 @@ def curve(summary: Summary) -> Section:
 def _curves(terms: list[Summary]) -> list[Shot]:
     shots = []
     for place, term in enumerate(terms):
-        name, half = text_of(term.get("name")), _half_life(term)
+        name, half = text_of(term.get("name")), half_life_of(term)
         known = half if half == "no half-life" else f"half-life {half}"
         said = f"{text_of(dig(term, 'forgetting', 'family'), 'none')}, {known}"
         alt = f"Retention of the term {name} by age: {said}."
@@ -51,13 +61,29 @@ def _terms(terms: list[Summary]) -> Table:
             text_of(dig(term, "forgetting", "family"), "none"),
             text_of(dig(term, "forgetting", "clock")),
             words.settings(dig(term, "forgetting", "params")),
-            _half_life(term),
+            half_life_of(term),
             words.settings(term.get("settings")),
         ]
         for term in terms
     ]
     head = ["Term", "Kind", "Weight", "Family", "Clock", "Parameters", "Half-life", "Settings"]
     return Table("The terms of the model", head, rows, (2,))
+
+
+def _parts(term: Summary) -> Table:
+    """The curves inside a network, one for each head or state."""
+    rows = [
+        [
+            text_of(curve.get("name")),
+            text_of(curve.get("clock")),
+            words.settings(curve.get("params")),
+            words.duration(curve.get("half_life"), text_of(curve.get("unit"), "days")),
+        ]
+        for curve in curves_of(term)
+    ]
+    return Table(
+        f"The curves inside {text_of(term.get('name'))}", ["Where", "Clock", "Parameters", "Half-life"], rows
+    )
 
 
 def _families(families: list[Summary], metric: str, of: str) -> Table:
@@ -80,11 +106,6 @@ def _family(row: Summary) -> list[str]:
         words.NOTHING if best else words.of(row, sign=True),
         "the best" if best else words.judged(row),
     ]
-
-
-def _half_life(term: Summary) -> str:
-    fading = term.get("forgetting")
-    return words.duration(dig(fading, "half_life"), text_of(dig(fading, "unit"), "days"))
 
 
 def search(summary: Summary) -> Section:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.report import fading, plots, words
 from harness.report.log_figures import data
-from harness.report.parts import dig, items_of, maps, metric_of, rows_of, text_of
+from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, text_of
 from harness.report.words import finite
 
 Figures = dict[str, Figure]
@@ -31,37 +32,51 @@ def slug(*parts: object) -> str:
 
 
 def curves(summary: Mapping[str, Any]) -> Figures:
-    """The retention curve of each term, with its half-life."""
+    """The retention curve of each term, with its half-life; the curves of its heads or states in one picture."""
     made: Figures = {}
     for place, term in enumerate(maps(summary.get("terms"))):
-        fading = dig(term, "forgetting")
-        points = [(a, r) for a, r in rows_of(dig(fading, "curve"), 2) if a is not None and r is not None]
-        if len(points) < 2:
+        held = curves_of(term)
+        unit = text_of(held[0].get("unit"), "days") if held else ""
+        drawn = [
+            (points, finite(curve.get("half_life")))
+            for curve in held
+            if text_of(curve.get("unit"), "days") == unit and len(points := _points(curve)) > 1
+        ]
+        if not drawn:
             continue
-        unit = text_of(dig(fading, "unit"), "days")
         figure, (ax,) = plots.canvas(2.7)
         colour = plots.SERIES[place % len(plots.SERIES)]
-        ax.plot([a for a, _ in points], [r for _, r in points], color=colour, linewidth=2.2)
-        worded = plots.age_axis(ax, [a for a, _ in points], unit)
-        ax.set_ylim(0, max(1.04, *(1.04 * r for _, r in points)))
-        half = finite(dig(fading, "half_life"))
-        low, high = ax.get_xlim()
-        if half is not None and low <= half <= high:
-            ax.plot([half, half], [0, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
-            ax.plot([low, half], [0.5, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
-            ax.plot([half], [0.5], "o", color=colour, markersize=7)
-            ax.annotate(
-                f"half-life {words.duration(half, unit)}",
-                (half, 0.5),
-                (8, 7),
-                textcoords="offset points",
-                fontsize=plots.LETTERS,
-                color=plots.INK,
-                annotation_clip=False,
-            )
+        for points, _ in drawn:
+            ax.plot([a for a, _ in points], [r for _, r in points], color=colour, linewidth=2.2)
+        worded = plots.age_axis(ax, [a for a, _ in drawn[0][0]], unit)
+        ax.set_ylim(0, max(1.04, *(1.04 * r for points, _ in drawn for _, r in points)))
+        if len(drawn) == 1 and drawn[0][1] is not None:
+            _mark_half_life(ax, drawn[0][1], unit, colour)
         plots.label(ax, _age(unit, worded), "retention")
         made[slug("curve", place, term.get("name", "term"))] = figure
     return made
+
+
+def _points(curve: Mapping[str, Any]) -> list[tuple[float, float]]:
+    return [(a, r) for a, r in rows_of(curve.get("curve"), 2) if a is not None and r is not None]
+
+
+def _mark_half_life(ax: Axes, half: float, unit: str, colour: str) -> None:
+    low, high = ax.get_xlim()
+    if not low <= half <= high:
+        return
+    ax.plot([half, half], [0, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+    ax.plot([low, half], [0.5, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+    ax.plot([half], [0.5], "o", color=colour, markersize=7)
+    ax.annotate(
+        f"half-life {words.duration(half, unit)}",
+        (half, 0.5),
+        (8, 7),
+        textcoords="offset points",
+        fontsize=plots.LETTERS,
+        color=plots.INK,
+        annotation_clip=False,
+    )
 
 
 def _age(unit: str, worded: bool) -> str:

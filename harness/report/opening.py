@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.report import words
 from harness.report.blocks import Card
-from harness.report.parts import Summary, dig, maps, metric_of, text_of
+from harness.report.parts import Summary, curves_of, dig, half_life_of, maps, metric_of, text_of
 from harness.report.words import finite
 
 
@@ -82,15 +82,10 @@ def relative(summary: Summary, other: str, metric: str, cell: object) -> float |
 def _half_lives(summary: Summary) -> list[Card]:
     made = []
     for term in maps(summary.get("terms")):
-        fading = term.get("forgetting")
-        if finite(dig(fading, "half_life")) is None:
+        if all(finite(curve.get("half_life")) is None for curve in curves_of(term)):
             continue
-        figure = words.duration(dig(fading, "half_life"), text_of(dig(fading, "unit"), "days"))
-        made.append(
-            Card(
-                f"half-life of {text_of(term.get('name'))}", figure, f"{text_of(dig(fading, 'family'))} curve"
-            )
-        )
+        family = text_of(dig(term, "forgetting", "family"))
+        made.append(Card(f"half-life of {text_of(term.get('name'))}", half_life_of(term), f"{family} curve"))
     return made[:3]
 
 

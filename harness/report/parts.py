@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.report.words import NOTHING, finite
+from harness.report.words import NOTHING, durations, finite
 
 Summary = Mapping[str, Any]
 
@@ -49,3 +49,20 @@ def text_of(value: object, default: str = NOTHING) -> str:
 def metric_of(summary: Summary) -> str:
     """The metric that decides, as it is named in the summary."""
     return text_of(summary.get("metric"), "ndcg@10")
+
+
+def curves_of(term: object) -> list[Summary]:
+    """The curves of a term: its one, or those of its heads or states; none where it does not forget.
+
+    >>> [curve["half_life"] for curve in curves_of({"forgetting": {"half_life": 3}})], curves_of({"forgetting": None})
+    ([3], [])
+    """
+    fading = dig(term, "forgetting")
+    return maps(dig(fading, "parts")) or maps([fading])
+
+
+def half_life_of(term: object) -> str:
+    """The half-life of a term in words, or the span of those of its curves."""
+    return durations(
+        (curve.get("half_life"), text_of(curve.get("unit"), "days")) for curve in curves_of(term)
+    )

@@ -121,6 +121,23 @@ def duration(value: object, unit: str = "days") -> str:
     return _amount(known * 86400, "second")
 
 
+def durations(ages: Iterable[tuple[object, str]]) -> str:
+    """The span of several ages, unit by unit; one alone as `duration` has it.
+
+    >>> durations([(31.2, "days")]), durations([(0.5, "days"), (40, "days"), (3, "moments"), (None, "days")])
+    ('31 days', '12 hours to 40 days, 3 moments')
+    """
+    by_unit: dict[str, list[float]] = {}
+    for value, unit in ages:
+        if (known := finite(value)) is not None:
+            by_unit.setdefault(unit, []).append(known)
+    spans = [
+        " to ".join(dict.fromkeys((duration(min(found), unit), duration(max(found), unit))))
+        for unit, found in by_unit.items()
+    ]
+    return ", ".join(spans) or duration(None)
+
+
 def duration_interval(value: object, low: object, high: object, unit: str = "days") -> str:
     """A duration with its ends, in one unit where all three share it.
 

@@ -97,6 +97,10 @@ class Encoder(ABC):
         key: dict[str, Any] = settings.model_dump(mode="json", exclude={"name", "weight", "scale"})
         return key
 
+    def curves(self) -> dict[str, Forgetting]:
+        """The forgetting functions as they were fitted, by place; one for all stands under the empty name."""
+        return {"": self.forgetting}
+
     def left(self, histories: Histories) -> npt.NDArray[np.float64]:
         """[E] R(age) of each event, as this term forgets."""
         return histories.retained(self.forgetting, weighted=False)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
-from trainers.forgetting import ForgettingSettings
+from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
 from trainers.log import DAY, TrainingData
 from trainers.optimise import OptimiseSettings
@@ -123,6 +123,9 @@ class Neural(Encoder):
             self.module.bias.copy_(torch.from_numpy(log - log.mean()))
             if self.module.own is not None:
                 self.module.own.log_interval.copy_(torch.from_numpy(log_intervals(data)))
+
+    def curves(self) -> dict[str, Forgetting]:
+        return self.module.curves()
 
     def score(self, histories: Histories) -> Scores:
         import torch

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
-from trainers.forgetting import Forgetting
+from trainers.forgetting import FAMILIES, Forgetting
 from trainers.networks.arithmetic import LOG2_E
 from trainers.networks.habit import MINUTE, Habit
 from trainers.networks.network import Tied
@@ -26,6 +28,7 @@ class Decay(nn.Module):
             )
         rates, weights = (torch.from_numpy(array).float() for array in found)
         self.still = int((rates == 0).sum())  # the first ones: a floor stands before what is above it
+        self.clock = curve.clock
         self.learned = learned and self.still < len(rates)
         if self.learned:
             self.log_rate = nn.Parameter(rates[self.still :].log())
@@ -38,6 +41,15 @@ class Decay(nn.Module):
         if not self.learned:
             return self.get_buffer("fixed")
         return nn.functional.pad(torch.exp(self.log_rate), (self.still, 0))
+
+    def curves(self) -> list[Forgetting]:
+        """The retention of each state, as it is now."""
+        return [
+            FAMILIES["exponential"](self.clock, half_life=math.log(2) / rate)
+            if rate
+            else FAMILIES["none"](self.clock)
+            for rate in self.rates().detach().double().tolist()
+        ]
 
 
 class Bank(Tied):
@@ -71,6 +83,12 @@ class Bank(Tied):
         self.inner = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim)
         )
+
+    def curves(self) -> dict[str, Forgetting]:
+        """One for each state: what a bank makes of them together, its gates and what follows decide."""
+        decays = [decay for decay in (self.days, self.moments) if decay is not None]
+        states = [curve for decay in decays for curve in decay.curves()]
+        return {f"state {number}" * (len(states) > 1): curve for number, curve in enumerate(states, 1)}
 
     def forward(self, batch: Batch) -> Prediction:
         emb_BLD = self.dropout(self.embedding(batch.items))

@@ -7,9 +7,11 @@ from abc import abstractmethod
 import torch
 from torch import nn
 
+from trainers.forgetting import Forgetting
 from trainers.networks.dropout import Dropout
 from trainers.networks.habit import Habit
 from trainers.networks.prediction import Cells, Prediction
+from trainers.networks.retention import Retention
 from trainers.sequences import Batch
 
 
@@ -27,6 +29,15 @@ class Network(nn.Module):
 
     def habits(self, batch: Batch) -> Cells | None:
         return None if self.own is None else self.own(batch)
+
+    def curves(self) -> dict[str, Forgetting]:
+        """The forgetting functions inside, as they are now, by place (`block 1, head 2`); one alone has no place."""
+        inside = [module.curves() for module in self.modules() if isinstance(module, Retention)]
+        return {
+            ", ".join([f"block {block}"] * (len(inside) > 1) + [f"head {head}"] * (len(curves) > 1)): curve
+            for block, curves in enumerate(inside, 1)
+            for head, curve in enumerate(curves, 1)
+        }
 
 
 class Tied(Network):

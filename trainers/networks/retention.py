@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainers.forgetting import ForgettingSettings, build
+from trainers.forgetting import Forgetting, ForgettingSettings, build
 
 SPREAD = 1.0  # heads begin with time axes stretched by e^−1 … e^1, or they would all stay alike
 
@@ -39,3 +39,17 @@ class Retention(nn.Module):
         """[heads, B, M, L] log R of events at their ages on both clocks; one head where all share the curve."""
         lost: torch.Tensor = self.curve.lost(days_BML[None], later_BML[None], self.values())
         return -lost.expand(self.heads, *days_BML.shape).to(days_BML.dtype)
+
+    def curves(self) -> list[Forgetting]:
+        """The curve of each head, as it is now."""
+        values = {name: value.detach().double().cpu().numpy() for name, value in self.values().items()}
+        many = {each.name for each in self.learned if each.many}
+        return [
+            self.curve.with_values(
+                {
+                    name: of[head].ravel() if name in many else float(of[head].item())
+                    for name, of in values.items()
+                }
+            )
+            for head in range(self.heads)
+        ]

@@ -254,6 +254,31 @@ def _terms() -> list[dict[str, Any]]:
                 "curve": [[age, 0.805**age] for age in moments],
             },
         },
+        {
+            "name": "transformer",
+            "kind": "transformer",
+            "weight": 0.2,
+            "settings": {"blocks": 1, "heads": 2},
+            "forgetting": {
+                "family": "hyperbolic",
+                "clock": "time",
+                "params": {},
+                "half_life": None,
+                "unit": "days",
+                "curve": [],
+                "parts": [
+                    {
+                        "name": f"head {head}",
+                        "clock": "time",
+                        "params": {"tau": tau},
+                        "half_life": tau,
+                        "unit": "days",
+                        "curve": [[age, 1 / (1 + age / tau)] for age in days],
+                    }
+                    for head, tau in enumerate((0.5, 44.0), 1)
+                ],
+            },
+        },
         {"name": "trend", "kind": "trend", "weight": 0.05, "settings": {}, "forgetting": None},
     ]
 

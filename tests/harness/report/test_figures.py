@@ -22,6 +22,7 @@ NAMES = [
         "curve_0_own",
         "curve_1_linear",
         "curve_2_mlp",
+        "curve_3_transformer",
         "families",
     ),
     *("fading_curve", "fading_families", "fading_category", "fading_event_type", "fading_history"),
@@ -59,6 +60,13 @@ def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
 def test_curve_shows_the_half_life_in_words() -> None:
     texts = [t.get_text() for t in figures(summary())["curve_2_mlp"].axes[0].texts]
     assert texts == ["half-life 3.2 moments"]
+
+
+def test_every_head_has_its_line() -> None:
+    (ax,) = figures(summary())["curve_3_transformer"].axes
+    drawn: list[Any] = [line.get_ydata() for line in ax.get_lines()]
+    assert [len(y) for y in drawn] == [70, 70]
+    assert drawn[0][-1] < drawn[1][-1]
 
 
 def test_differences_of_another_size_have_a_panel_of_their_own() -> None:

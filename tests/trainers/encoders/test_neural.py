@@ -148,3 +148,20 @@ def test_only_the_latest_events_are_read(kind: str, data: TrainingData) -> None:
     whole = neural(kind, len(data.catalogue), own=OWN, max_history=50)
     np.testing.assert_allclose(cut.score(histories), whole.score(histories.latest(3)), rtol=1e-5, atol=1e-6)
     assert not np.allclose(cut.score(histories), whole.score(histories), atol=1e-3)
+
+
+PLACES = {
+    "transformer": ["block 1, head 1", "block 1, head 2", "block 2, head 1", "block 2, head 2"],
+    "recurrent": [f"state {number}" for number in range(1, 13)],
+}
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_learned_curves_are_told_apart_by_place(kind: str) -> None:
+    """Those of a state that was saved and loaded are the same."""
+    encoder = neural(kind, 6)
+    assert list(encoder.curves()) == PLACES.get(kind, [""])
+    again = neural(kind, 6, stirred=False)
+    assert again.curves() != encoder.curves()
+    again.load(encoder.state())
+    assert again.curves() == encoder.curves()

@@ -145,3 +145,14 @@ def test_only_the_rates_that_are_named_are_learned(
 def test_a_curve_that_is_no_sum_of_exponentials_is_refused() -> None:
     with pytest.raises(ValueError, match="`power` is no sum of exponentials"):
         rates(False, family="power", tau=1.0, exponent=1.0)
+
+
+def test_each_state_has_a_curve() -> None:
+    floor = rates(True, family="floor", floor=0.1, of=MIXTURE)
+    with torch.no_grad():
+        floor.log_rate.add_(LN2)
+    assert [curve.half_life for curve in floor.curves()] == pytest.approx([math.inf, 0.25, 2.0])
+    _, module = bank(BOTH)
+    found = module.curves()
+    assert list(found) == [f"state {number}" for number in range(1, len(found) + 1)]
+    assert {curve.clock for curve in found.values()} == {"time", "moments"}

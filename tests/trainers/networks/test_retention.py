@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -110,3 +111,29 @@ def test_heads_share_what_is_not_their_own(learn: bool) -> None:
     log_kept = Retention(settings(**BOTH, learn=learn), heads=2)(DAYS, LATER)
     for head in log_kept:
         torch.testing.assert_close(head, log_kept[0])
+
+
+@every_family
+def test_the_curves_are_what_was_learned(family: str, values: dict[str, Any]) -> None:
+    retention = Retention(settings(family=family, learn=True, scope="head", **values), heads=3)
+    with torch.no_grad():
+        for parameter in retention.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    log_kept = retention(DAYS, LATER).detach().numpy()
+    assert len(retention.curves()) == retention.heads
+    for head, curve in enumerate(retention.curves()):
+        assert curve.family == family
+        np.testing.assert_allclose(
+            np.exp(log_kept[head]), curve.at(DAYS.double().numpy()), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_on_both_clocks_the_curve_is_a_product_too() -> None:
+    retention = Retention(settings(**BOTH, learn=True))
+    with torch.no_grad():
+        for parameter in retention.parameters():
+            parameter.add_(0.2)
+    [curve] = retention.curves()
+    assert curve.values["tau"] == pytest.approx(3.0 * math.exp(0.2))
+    expected = curve.retention(DAYS.double().numpy(), LATER.double().numpy())
+    np.testing.assert_allclose(retention(DAYS, LATER)[0].exp().detach().numpy(), expected, rtol=1e-4)
