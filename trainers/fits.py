@@ -160,7 +160,7 @@ def fit_neural(
     torch.manual_seed(seed)  # of the first parameters, which the constructor draws
     encoder = ENCODERS[term.kind](term, len(data.catalogue))
     assert isinstance(encoder, Neural)
-    encoder.begin(data)
+    encoder.begin(data, repeats=repeats, seed=seed)
     training = encoder.settings.training
     curve = optimise(encoder, data, data.moments(), training, repeats=repeats, seed=seed, epochs=epochs)
     return encoder, curve

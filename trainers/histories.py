@@ -136,13 +136,11 @@ class Histories:
         )
 
     def groups(self, scope: str) -> npt.NDArray[np.integer]:
-        """[E] the number that decides each event's curve, -1 where it has none of its own.
+        """[E] the number of the group of a scope whose curve each event has, -1 where it has none of its own; 0 for all
+        where the scope has no groups.
 
         Args:
-            scope: `event_type`, `category` (of the event's item) or `user` (of the event's query).
-
-        Raises:
-            ValueError: the scope is another.
+            scope: `event_type`, `category` (of the event's item), `user` (of the event's query), or another.
         """
         if scope == "event_type":
             return self.types
@@ -150,7 +148,7 @@ class Histories:
             return self.categories
         if scope == "user":
             return self.users[self.query]
-        raise ValueError(f"`scope` must be one of `event_type`, `category` and `user`, but got {scope!r}.")
+        return np.zeros(len(self.columns), np.int64)
 
     @cached_property
     def query(self) -> npt.NDArray[np.int64]:

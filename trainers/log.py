@@ -99,6 +99,17 @@ class PackedLog:
         category = open_category(folder, vocabulary)
         return cls(**arrays, vocabulary=vocabulary, category=category, names=_names(Path(folder)))
 
+    def groups(self, scope: str, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """[n] by event of `rows`, the number of the group of a scope whose curve it has, -1 where it has none of its
+        own; 0 for all where the scope has no groups."""
+        if scope == "user":
+            return self.users_of(rows)
+        if scope == "event_type":
+            return self.types[rows]
+        if scope == "category":
+            return np.full(len(rows), -1) if self.category is None else self.category[self.items[rows]]
+        return np.zeros(len(rows), np.int64)
+
     def users_of(self, begin: npt.NDArray[np.integer]) -> IntArray:
         """[Q] the users whose rows hold `begin`, -1 for one past the last row. A user without events holds none."""
         users: IntArray = np.searchsorted(self.offsets, begin, side="right") - 1

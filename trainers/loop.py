@@ -200,7 +200,10 @@ class _Epoch:
 
     def _batch(self, windows: IntArray) -> Batch:
         data, most = self.data, self.encoder.settings.max_history
-        batch = Batch.of(self.windows, windows, data.log, data.column, most, repeats=self.repeats)
+        scope = self.encoder.settings.forgetting.scope
+        batch = Batch.of(
+            self.windows, windows, data.log, data.column, most, repeats=self.repeats, scope=scope
+        )
         return batch.to(self.workers.device)
 
     def _negatives(self, at: tuple[int, int]) -> Negatives | None:
@@ -216,13 +219,14 @@ def validation_loss(
     encoder: Neural, data: TrainingData, queries: Queries, repeats: bool, workers: Workers = ALONE
 ) -> float:
     """Mean negative log-likelihood of the queries' relevant items, nats an item."""
-    module, most = encoder.module, encoder.settings.max_history
+    module, most, scope = encoder.module, encoder.settings.max_history, encoder.settings.forgetting.scope
     module.eval()
     total = 0.0
     windows = Windows.of(by_user(queries), most)
     with torch.no_grad():
         for part in batches(windows, 512, np.random.default_rng(0))[workers.rank :: workers.size]:
-            batch = Batch.of(windows, part, data.log, data.column, most, repeats=repeats).to(workers.device)
+            batch = Batch.of(windows, part, data.log, data.column, most, repeats=repeats, scope=scope)
+            batch = batch.to(workers.device)
             total += float(likelihood(module(batch), batch).double().sum())
     return float(workers.sum(np.array([total]))[0]) / len(queries)
 

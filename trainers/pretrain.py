@@ -230,7 +230,7 @@ def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, wor
             )
         encoder.load(start)
     else:
-        encoder.begin(data)
+        encoder.begin(data, repeats=request.repeats, seed=request.seed)
     moments = data.moments()
     if request.window_days is not None:
         moments = recent(moments, data.end - request.window_days * DAY)

@@ -95,6 +95,7 @@ class Batch:
         weights: float32 [B, L] the log's weights.
         again: int64 [B, L] where the same item comes again in the window, L where it does not.
         opens: int64 [B, L] where the same item comes first in the window.
+        group: int64 [B, L] the number of the event's group in the scope of the term's curve, -1 for none of its own.
         query: int64 [R] the number of each moment among the queries.
         targets, target_row: int64 [T] the items of the moments, and each one's row.
         had, had_row: int64 [H] what the users had before, be it read or too old for that, where it is no rival of
@@ -114,6 +115,7 @@ class Batch:
     weights: torch.Tensor
     again: torch.Tensor
     opens: torch.Tensor
+    group: torch.Tensor
     query: torch.Tensor
     targets: torch.Tensor
     target_row: torch.Tensor
@@ -184,12 +186,14 @@ class Batch:
         most: int,
         *,
         repeats: bool = True,
+        scope: str = "all",
     ) -> Batch:
         """The windows of `index`; events of items outside the catalogue are left out, their moments still count.
 
         Args:
             most: a moment reads so many of the latest events before it.
             repeats: whether items are taken again; where not, `had` is gathered.
+            scope: whose curves are told apart.
         """
         queries = windows.queries
         rows = ranges(windows.begin[index], windows.lengths[index])
@@ -214,6 +218,7 @@ class Batch:
             log.times[rows] / DAY,
             log.moments[rows],
             log.weights[rows],
+            log.groups(scope, rows),
             owner,
             queries.time[asked] / DAY,
             log.moments[np.maximum(queries.end[asked] - 1, 0)],
@@ -228,7 +233,7 @@ class Batch:
         )
 
     @classmethod
-    def of_histories(cls, histories: Histories, most: int) -> Batch:
+    def of_histories(cls, histories: Histories, most: int, scope: str = "all") -> Batch:
         """Each history is a window with one moment to answer; no targets."""
         count = len(histories)
         nobody = np.zeros(0, np.int64)
@@ -238,6 +243,7 @@ class Batch:
             histories.times / DAY,
             -histories.moments.astype(np.int64),
             histories.weights,
+            histories.groups(scope),
             np.arange(count),
             histories.at / DAY,
             np.zeros(count, np.int64),
@@ -259,6 +265,7 @@ class Batch:
         times: npt.NDArray[np.float64],
         moments: npt.NDArray[np.integer],
         weights: npt.NDArray[np.floating],
+        group: npt.NDArray[np.integer],
         owner: IntArray,
         asked: npt.NDArray[np.float64],
         number: npt.NDArray[np.integer],
@@ -313,6 +320,7 @@ class Batch:
             events(weights, np.float32),
             events(again, np.int64),
             events(opens, np.int64),
+            events(group, np.int64),
             torch.from_numpy(query),
             torch.from_numpy(np.asarray(targets, np.int64)),
             torch.from_numpy(target_row),

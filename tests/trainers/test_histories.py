@@ -63,8 +63,7 @@ def test_groups_by_hand(histories: Histories) -> None:
         np.int16,
         np.int32,
     ]
-    with pytest.raises(ValueError, match=r"`scope` must be one of .* but got 'item'"):
-        histories.groups("item")
+    assert histories.groups("all").tolist() == [0] * 9
 
 
 def test_what_is_left_out_is_of_nobody(histories: Histories) -> None:

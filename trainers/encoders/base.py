@@ -112,7 +112,7 @@ class Encoder(ABC):
 
 
 class HistorySettings(EncoderSettings):
-    """A term whose closed form weights a history: each event may fade by its type, its category or its user."""
+    """A term that weights a history event by event: each may fade by its type, its category or its user."""
 
     scopes: ClassVar[tuple[str, ...]] = ("all", "event_type", "category", "user")
 

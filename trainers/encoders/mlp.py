@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from trainers.encoders.base import HistorySettings
 from trainers.encoders.neural import Neural, NeuralSettings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class BagSettings(NeuralSettings):
     normalise: float = Field(0.5, ge=0, le=1)
     max_history: int = Field(200, ge=1)
     reads_weights: ClassVar[bool] = True
+    scopes: ClassVar[tuple[str, ...]] = HistorySettings.scopes
 
 
 class Bag(Neural):

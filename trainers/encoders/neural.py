@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trainers.choices import SCOPES
 from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
 from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
+from trainers.learning import of_history
 from trainers.log import DAY, TrainingData
 from trainers.optimise import OptimiseSettings
 
@@ -114,8 +116,9 @@ class Neural(Encoder):
     def build(self, own: Habit | None) -> Network:
         """The network, its parameters drawn anew."""
 
-    def begin(self, data: TrainingData) -> None:
-        """What is counted before training: each item's bias is the logarithm of its popularity, and its interval."""
+    def begin(self, data: TrainingData, *, repeats: bool = True, seed: int = 0) -> None:
+        """What is counted before training: each item's bias is the logarithm of its popularity, its interval, and how
+        much longer the groups of the curve's scope remember: gradients would overfit those of small groups."""
         import torch
 
         with torch.no_grad():
@@ -123,6 +126,10 @@ class Neural(Encoder):
             self.module.bias.copy_(torch.from_numpy(log - log.mean()))
             if self.module.own is not None:
                 self.module.own.log_interval.copy_(torch.from_numpy(log_intervals(data)))
+        if self.settings.forgetting.scope in SCOPES:
+            _, factors = of_history(self.settings.forgetting, data, repeats=repeats, seed=seed)
+            if factors is not None:
+                self.module.set_stretch(torch.from_numpy(factors))
 
     def curves(self) -> dict[str, Forgetting]:
         return self.module.curves()
@@ -135,13 +142,15 @@ class Neural(Encoder):
         self.module.eval()
         device = self.module.bias.device
         scores = np.empty((len(histories), self.items), np.float32)
-        recent = histories.latest(self.settings.max_history)
+        recent, scope = histories.latest(self.settings.max_history), self.settings.forgetting.scope
         order = np.argsort(np.diff(recent.offsets), kind="stable")
         lengths = np.diff(recent.offsets)[order]
         with torch.inference_mode():
             for part in _blocks(lengths):
                 index = order[part]
-                batch = Batch.of_histories(recent.at_queries(index), self.settings.max_history).to(device)
+                batch = Batch.of_histories(recent.at_queries(index), self.settings.max_history, scope).to(
+                    device
+                )
                 scores[index] = self.module(batch).logits().cpu().numpy()
         return scores
 
@@ -151,9 +160,10 @@ class Neural(Encoder):
     def load(self, state: dict[str, Array]) -> None:
         import torch
 
-        self.module.load_state_dict(
-            {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
-        )
+        tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+        if "stretch" in tensors:  # as many as the log has groups, which the settings do not say
+            self.module.set_stretch(tensors["stretch"][:-1])
+        self.module.load_state_dict(tensors)
 
 
 def _blocks(lengths: npt.NDArray[np.int64]) -> list[slice]:

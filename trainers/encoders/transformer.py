@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from trainers.encoders.base import HistorySettings
 from trainers.encoders.neural import AgedSettings, Neural
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class TransformerSettings(AgedSettings):
         blocks: layers of attention.
         heads: of each layer; they divide `dim`. With `forgetting.scope: head` each has a curve of its own.
     """
+
+    scopes: ClassVar[tuple[str, ...]] = HistorySettings.scopes
 
     kind: Literal["transformer"] = "transformer"
     blocks: int = Field(2, ge=1)

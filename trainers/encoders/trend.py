@@ -12,7 +12,7 @@ from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, S
 from trainers.forgetting import Forgetting
 from trainers.histories import Histories
 from trainers.learning import of_crowd
-from trainers.log import DAY, IntArray, TrainingData
+from trainers.log import DAY, TrainingData
 
 
 class TrendSettings(EncoderSettings):
@@ -55,19 +55,14 @@ class Trend(ClosedForm):
         days = (data.end - log.times[rows]) / DAY
         last = log.moments[np.maximum(data.stop - 1, 0)]
         moments = np.repeat(last[users], data.counts(users)) - log.moments[rows]
-        longer = 1.0 if self.stretch is None else self.of_groups(self._groups(data, rows))
+        longer = (
+            1.0 if self.stretch is None else self.of_groups(log.groups(self.settings.forgetting.scope, rows))
+        )
         kept = self.forgetting.retention(days / longer, moments / longer)
         if self.settings.weights:
             kept = kept * log.weights[rows]
         popularity = np.bincount(data.column[log.items[rows]], kept, minlength=self.items)
         return {**super().statistics(data, users), "popularity": popularity.astype(np.float64)}
-
-    def _groups(self, data: TrainingData, rows: IntArray) -> npt.NDArray[np.integer]:
-        """[n] the group of each event."""
-        log = data.log
-        if self.settings.forgetting.scope == "event_type":
-            return log.types[rows]
-        return np.full(len(rows), -1) if log.category is None else log.category[log.items[rows]]
 
     def solve(self, statistics: Statistics) -> None:
         super().solve(statistics)

@@ -27,11 +27,13 @@ class Reading:
     Attributes:
         days, later: float32 [B, M, L] the events' ages on both clocks.
         may: bool [B, M, L] whether the asker may read the event.
+        longer: float32 [B, L] how many times longer than the curve's the events' ages are, or None.
     """
 
     days: torch.Tensor
     later: torch.Tensor
     may: torch.Tensor
+    longer: torch.Tensor | None = None
 
     # What all heads of all blocks read is found once.
 
@@ -84,7 +86,7 @@ class Attention(nn.Module):
         """[heads, B, M, L] what stands beside q·k."""
         bias = reading.hidden[None]
         if self.retention.forgets:
-            bias = bias + self.retention(reading.days, reading.later)
+            bias = bias + self.retention(reading.days, reading.later, reading.longer)
         if self.position is not None:
             steps = torch.log2(1 + torch.arange(FARTHEST + 1, device=bias.device, dtype=bias.dtype))
             bias = bias + look_up(torch.stack([head(steps) for head in self.position]), reading.position)
@@ -134,6 +136,7 @@ class Transformer(Tied):
             (batch.times[:, :, None] - batch.times[:, None, :]).clamp_min(0).float(),
             (batch.moments[:, :, None] - batch.moments[:, None, :] - 1).clamp_min(0).float(),
             (at < batch.begin[:, :, None]) | (at == at[:, None]),
+            self.longer(batch),
         )
         for block in self.blocks[:-1]:
             events = block(events, events, between)
@@ -141,5 +144,5 @@ class Transformer(Tied):
         if self.ages:
             felt.insert(0, torch.log(batch.idle + MINUTE))
         askers = self.moment + self.felt(0.2 * torch.stack(felt, 2))
-        reading = Reading(batch.days, batch.later, batch.visible)
+        reading = Reading(batch.days, batch.later, batch.visible, between.longer)
         return self.answer(batch.rows(self.norm(self.blocks[-1](askers, events, reading))), batch)

@@ -25,9 +25,9 @@ class Interest(nn.Module):
         self.normalise = normalise
         self.weighted = weighted
 
-    def forward(self, batch: Batch) -> torch.Tensor:
+    def forward(self, batch: Batch, longer: torch.Tensor | None = None) -> torch.Tensor:
         """Returns [R, dim]."""
-        kept_BML = exp(self.retention(batch.days, batch.later)[0] + batch.hidden)
+        kept_BML = exp(self.retention(batch.days, batch.later, longer)[0] + batch.hidden)
         if self.weighted:
             kept_BML = kept_BML * batch.weights[:, None, :]
         interest_RD = torch.bmm(kept_BML, self.embedding(batch.items))[batch.valid]
@@ -49,7 +49,7 @@ class RecommendationFunction(Network):
         self.output = nn.Linear(hidden, items, bias=False)
 
     def forward(self, batch: Batch) -> Prediction:
-        hidden = self.dropout(torch.relu(self.hidden(self.interest(batch))))
+        hidden = self.dropout(torch.relu(self.hidden(self.interest(batch, self.longer(batch)))))
         return Prediction(hidden, self.output.weight, self.bias, self.habits(batch))
 
 
@@ -77,7 +77,7 @@ class Variational(Network):
         self.beta = beta
 
     def forward(self, batch: Batch) -> Prediction:
-        mean_RD, log_var_RD = self.encoder(self.interest(batch)).chunk(2, 1)
+        mean_RD, log_var_RD = self.encoder(self.interest(batch, self.longer(batch))).chunk(2, 1)
         drawn_RD = mean_RD
         if self.training:
             drawn_RD = mean_RD + torch.randn_like(mean_RD) * torch.exp(0.5 * log_var_RD)

@@ -22,6 +22,18 @@ class Network(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(items))
         self.own = own
+        self.stretch: torch.Tensor | None
+        self.register_buffer("stretch", None)
+
+    def set_stretch(self, factors: torch.Tensor) -> None:
+        """How many times longer than the curve's the ages of each group's events are, [G]; 1 for other groups."""
+        self.stretch = torch.cat((factors.float(), torch.ones(1))).to(self.bias.device)
+
+    def longer(self, batch: Batch) -> torch.Tensor | None:
+        """[B, L] how many times longer each event's ages are; None where all are alike."""
+        if self.stretch is None:
+            return None
+        return self.stretch[torch.where(batch.group < len(self.stretch) - 1, batch.group, -1)]
 
     @abstractmethod
     def forward(self, batch: Batch) -> Prediction:

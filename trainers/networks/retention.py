@@ -35,8 +35,15 @@ class Retention(nn.Module):
         """The learned values as tensors [heads, 1, 1, 1], lists with one more axis at the end."""
         return {each.name: each.from_free(free) for each, free in zip(self.learned, self.free, strict=True)}
 
-    def forward(self, days_BML: torch.Tensor, later_BML: torch.Tensor) -> torch.Tensor:
-        """[heads, B, M, L] log R of events at their ages on both clocks; one head where all share the curve."""
+    def forward(
+        self, days_BML: torch.Tensor, later_BML: torch.Tensor, longer_BL: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """[heads, B, M, L] log R of events at their ages on both clocks; one head where all share the curve.
+
+        Args:
+            longer_BL: how many times longer than the curve's each event's ages are."""
+        if longer_BL is not None:
+            days_BML, later_BML = days_BML / longer_BL[:, None], later_BML / longer_BL[:, None]
         lost: torch.Tensor = self.curve.lost(days_BML[None], later_BML[None], self.values())
         return -lost.expand(self.heads, *days_BML.shape).to(days_BML.dtype)
 

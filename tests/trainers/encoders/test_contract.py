@@ -62,11 +62,16 @@ CASES: dict[str, list[dict[str, Any]]] = {
         SMALL,
         {**SMALL, "forgetting": MOMENTS, "weights": True, "max_history": 3, "normalise": 1.0},
         {**SMALL, "forgetting": LEARNED, "own": OWN},
+        {**SMALL, "forgetting": {**LEARNED, "scope": "event_type"}},
     ],
     "gru": [GATED, {**GATED, "forgetting": BOTH, "own": OWN}],
     "lstm": [GATED, {**GATED, "forgetting": LEARNED, "own": OWN}],
     "vae": [SMALL, {**SMALL, "forgetting": LEARNED, "weights": True, "own": OWN}],
-    "transformer": [ATTENTION, {**ATTENTION, "forgetting": HEADS, "own": OWN, "max_history": 3}],
+    "transformer": [
+        ATTENTION,
+        {**ATTENTION, "forgetting": HEADS, "own": OWN, "max_history": 3},
+        {**ATTENTION, "forgetting": {**LEARNED, "scope": "user"}},
+    ],
     "recurrent": [
         SMALL,
         {**SMALL, "own": OWN, "max_history": 3},
@@ -128,6 +133,7 @@ CHANGES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         (ATTENTION, {"heads": 1}),
         (ATTENTION, {"max_history": 2}),
         ({**ATTENTION, "forgetting": LEARNED}, {"forgetting": HEADS}),
+        ({**ATTENTION, "forgetting": LEARNED}, {"forgetting": {**LEARNED, "scope": "user"}}),
         *felt(ATTENTION),
     ],
     "recurrent": [
@@ -341,7 +347,7 @@ def test_a_fit_reads_nothing_after_the_training_events(settings: TermSettings, d
         ({"kind": "gru", "weights": True}, "`weights` of `gru` must be false"),
         (
             {"kind": "mlp", "forgetting": {**POWER, "learn": True, "scope": "head"}},
-            r"must be one of \(all\), but got 'head'",
+            r"must be one of \(all, event_type, category, user\), but got 'head'",
         ),
         (
             {"kind": "transformer", "forgetting": {**POWER, "scope": "head"}},

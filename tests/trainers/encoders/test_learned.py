@@ -208,7 +208,7 @@ def test_a_trend_that_fades_is_learned() -> None:
             {"kind": "trend", "forgetting": {**LEARN, "clock": "moments"}},
             "needs `scope: all` and `clock: time`",
         ),
-        ({"kind": "mlp", "forgetting": {**LEARN, "scope": "category"}}, r"must be one of \(all\)"),
+        ({"kind": "gru", "forgetting": {**LEARN, "scope": "category"}}, r"must be one of \(all\)"),
     ],
 )
 def test_scopes_that_a_term_cannot_have_are_refused(term: dict[str, Any], message: str) -> None:
