@@ -104,11 +104,12 @@ class PackedLog:
         own; 0 for all where the scope has no groups."""
         if scope == "user":
             return self.users_of(rows)
+        found: npt.NDArray[np.integer] = np.zeros(len(rows), np.int64)
         if scope == "event_type":
-            return self.types[rows]
-        if scope == "category":
-            return np.full(len(rows), -1) if self.category is None else self.category[self.items[rows]]
-        return np.zeros(len(rows), np.int64)
+            found = self.types[rows]
+        elif scope == "category":
+            found = found - 1 if self.category is None else self.category[self.items[rows]]
+        return found
 
     def users_of(self, begin: npt.NDArray[np.integer]) -> IntArray:
         """[Q] the users whose rows hold `begin`, -1 for one past the last row. A user without events holds none."""
