@@ -110,8 +110,9 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
             f"`{registry.name}` has no champion to compare with; `lethe run` compares a first model with `none`."
         )
     if version.tags.get("leaks") == "true":
+        found = version.tags.get("leaks_found", "the future")
         raise ConfigurationError(
-            f"version {version.version} was judged on a split that leaks; no decision is taken on it."
+            f"version {version.version} was judged on a split that leaks ({found}); no decision is taken on it."
         )
     if champion.version == version.version:
         raise ConfigurationError(f"version {version.version} of `{registry.name}` is the champion already.")

@@ -218,12 +218,14 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
     metric = story["metric"]
     figure = story["evaluation"]["metrics"][metric]
     families = [term["forgetting"]["family"] for term in story["terms"] if term["forgetting"]]
+    audit = story["evaluation"]["audit"]
     return {
         "metrics": f"{metric} {figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]",
         "family": families[0] if families else "none",
         "data": story["fingerprint"][:24],
         "verdict": story["verdict"]["sentence"],
-        "leaks": str(story["evaluation"]["audit"]["leaks"]).lower(),
+        "leaks": str(audit["leaks"]).lower(),
+        **({"leaks_found": ", ".join(each["name"] for each in audit["findings"])} if audit["leaks"] else {}),
     }
 
 

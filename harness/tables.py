@@ -35,6 +35,8 @@ def show_evaluation(result: dict[str, Any]) -> None:
             table.add_row(name, *(f"{cell:.4f}" for cell in cells))
         out.print(table)
     out.print(result["audit"]["verdict"], markup=False)
+    for notice in result["audit"]["notices"]:
+        out.print(f"- {notice['sentence']}", markup=False)
 
 
 def show_comparison(result: dict[str, Any]) -> None:

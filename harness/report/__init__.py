@@ -26,7 +26,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
   `segments` {`recency` | `history` | `novelty`: {bucket: {`queries`, `users`, `metrics`}}}, `audit`
-  (`leaks`, `verdict`, counts and shares)
+  (`leaks`, `verdict`, `findings` and `notices` [{`name`, `count`, `sentence`}], counts and shares)
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
   metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion
   v3``)
