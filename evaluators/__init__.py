@@ -5,6 +5,7 @@ Works on arrays. A model is anything that scores (`Scorer`); nothing here knows 
 """
 
 from evaluators.ab import Experiment, simulate
+from evaluators.aging import trend
 from evaluators.arrays import Csr
 from evaluators.audit import Audit, Events, Finding, audit
 from evaluators.evaluation import Evaluation, evaluate
@@ -93,5 +94,6 @@ __all__ = [
     "simulate",
     "split",
     "top",
+    "trend",
     "wilcoxon",
 ]

@@ -21,6 +21,7 @@ from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
 from harness.registry import Registry
+from harness.rolling import rolled
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
@@ -44,6 +45,10 @@ def publish(
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
     evaluation = stage.report(outcome.candidate, level, settings.evaluate.interval)
+    if settings.split.rolls:
+        evaluation["rolling"] = rolled(
+            workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
+        )
     comparisons = _comparisons(outcome, metric, stage.users, level)
     experiment = evaluators.simulate(
         outcome.evaluations[outcome.rival].values[metric],
@@ -70,6 +75,7 @@ def publish(
         "configuration": settings.text(),
         "protocol": settings.split.protocol,
         "cuts": list(settings.split.cuts),
+        "horizon": settings.split.horizon and settings.split.horizon.model_dump(exclude_none=True),
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,

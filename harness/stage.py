@@ -15,7 +15,7 @@ import evaluators
 from evaluators import Method
 from harness.data import DataError, Store
 from harness.package import Reader
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries, TrainingData
 from trainers.model import Model
@@ -75,6 +75,23 @@ class Stage:
         except ValueError as error:
             raise DataError(f"{stage}: {error}") from None
         return cls(store, split, repeats, settings)
+
+    @classmethod
+    def rolls(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> list[Stage]:
+        """A stage for each cut of the protocol, oldest first: all but the last end where the next begins."""
+        try:
+            splits = evaluators.rolls(
+                *_arrays(store),
+                store.counts.items,
+                protocol=settings.rule(),
+                stage=stage,
+                cuts=settings.cuts,
+                repeats=repeats,
+                horizon=settings.ahead(),
+            )
+        except ValueError as error:
+            raise DataError(f"{stage}: {error}") from None
+        return [cls(store, split, repeats, settings) for split in splits]
 
     @property
     def log(self) -> PackedLog:
@@ -186,8 +203,9 @@ def _split(store: Store, settings: SplitSettings, stage: StageName, repeats: boo
     return evaluators.split(
         *_arrays(store),
         store.counts.items,
-        protocol=settings.protocol,
+        protocol=settings.rule(),
         stage=stage,
         cuts=settings.cuts,
         repeats=repeats,
+        horizon=settings.ahead(),
     )

@@ -19,7 +19,8 @@ from evaluators import Audit, Finding
 from harness import pipeline, report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
 from harness.package import Package
-from harness.settings import SplitSettings, load
+from harness.settings import load
+from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.conftest import simulated_log
 from trainers.fits import fit_model

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.data import DataError, Store
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from harness.stage import ModelScorer, Stage, StageName
 from trainers.encoders.linear import Linear
 from trainers.fits import fit_model
