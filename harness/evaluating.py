@@ -103,7 +103,12 @@ def compare_models(
         entries.append({"against": other, **_paired(first, second, stage, level, settings.evaluate.interval)})
     _adjust(entries)
     figures = first.summary(level, method=settings.evaluate.interval)
-    return {"metrics": figures, "queries": len(stage.queries), "comparisons": entries}
+    return {
+        "metrics": figures,
+        "queries": len(stage.queries),
+        "comparisons": entries,
+        "audit": stage.audit().to_dict(),
+    }
 
 
 def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:

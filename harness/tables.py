@@ -69,6 +69,8 @@ def show_comparison(result: dict[str, Any]) -> None:
                 others = ["–" if found[key] is None else f"{found[key]:.4f}" for key in shown.values()]
                 table.add_row(name, *figures, *others)
         out.print(table)
+    if result["audit"]["leaks"]:
+        out.print(result["audit"]["verdict"], markup=False)
 
 
 def show_search(result: dict[str, Any]) -> None:

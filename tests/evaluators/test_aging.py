@@ -68,5 +68,6 @@ def test_what_changed_in_the_world_does_not_enter_between_answers_to_one_query()
     ],
 )
 def test_what_cannot_be_told(arguments: tuple[Any, ...], message: str) -> None:
+    arrays: list[Any] = [np.array(each) for each in arguments]
     with pytest.raises(ValueError, match=message):
-        trend(*[np.array(each) for each in arguments])
+        trend(*arrays)

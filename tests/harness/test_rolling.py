@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness import publishing
 from harness.evaluating import evaluate_configuration
-from harness.report import figures, render
+from harness.registry import Registry
+from harness.report import rolling as report
+from harness.report.blocks import Table
 from harness.rolling import OlderScorer
 from harness.settings import load
 from harness.stage import ModelScorer
@@ -138,24 +141,37 @@ def test_a_neural_term_trains_as_long_before_each_cut_as_validation_found_best(
 
 
 def test_a_run_tells_it_and_a_version_is_rolled(
-    work: Path, drifting: Path, lethe: Command, quick: None
+    work: Path, drifting: Path, lethe: Command, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
+    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)  # most of a small run's time
     path = configuration(work, drifting, protocol="rolling", periods=3)
     result = run_main(path)
-    assert result["evaluation"]["rolling"]["trend"]["slope"]["high"] < 0
+    rolling = result["evaluation"]["rolling"]
+    assert rolling["trend"]["slope"]["high"] < 0
     (file,) = work.glob(".lethe/runs/*/told-*/story.json")
-    story = json.loads(file.read_text())
-    assert story["evaluation"]["rolling"] == result["evaluation"]["rolling"]
+    assert json.loads(file.read_text())["evaluation"]["rolling"] == rolling
+    (version,) = Registry("rolled").versions()
+    assert rolling["trend"]["sentence"] in version.description
     said = lethe("evaluate", path, "--model", "candidate", "--json")
     assert said.code == 0
-    of_version = said.json["rolling"]
-    assert of_version["refit"] is False
-    for name, figure in result["evaluation"]["rolling"]["cuts"][0]["metrics"].items():
-        assert of_version["cuts"][0]["metrics"][name] == pytest.approx(figure)
-    table = lethe("evaluate", path)
-    assert "ndcg@5 falls: -" in table.out.replace("\n", " ")
-    assert "over the freshest" in table.out
-    page = render({"evaluation": story["evaluation"], "metric": "ndcg@5"}, config_text="")
-    assert "As the model ages" in page
-    assert "NDCG@5 lost or won" in page
-    assert "rolling" in figures({"evaluation": story["evaluation"]})
+    assert said.json["rolling"]["refit"] is False
+    for name, figure in rolling["cuts"][0]["metrics"].items():
+        assert said.json["rolling"]["cuts"][0]["metrics"][name] == pytest.approx(figure)
+
+
+def test_it_is_shown_in_the_terminal_and_in_the_report(work: Path, drifting: Path, lethe: Command) -> None:
+    path = configuration(work, drifting, protocol="rolling", periods=3)
+    said = lethe("evaluate", path)
+    assert "ndcg@5 falls: -" in said.out.replace("\n", " ")
+    assert "over the freshest" in said.out
+    story = {"evaluation": evaluate_configuration(load(path), "test", None), "metric": "ndcg@5"}
+    section = report.section(story)
+    assert section is not None
+    tables = [cell for block in section.blocks for cell in getattr(block, "cells", [block])]
+    rows = {table.caption: table.rows for table in tables if isinstance(table, Table)}
+    assert [row[0] for row in rows["What age costs"]] == ["1 period", "2 periods"]
+    assert {row[-1] for row in rows["What age costs"]} == {"worse"}
+    assert len(rows["Each period"]) == 3
+    assert list(report.figures(story)) == ["rolling"]
+    assert report.section({"evaluation": {}}) is None

@@ -238,6 +238,15 @@ def test_an_empty_summary_is_still_a_page(less: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_horizon_and_a_rolling_protocol_are_told() -> None:
+    asked = {"protocol": "rolling", "horizon": {"days": 7}}
+    rolling = {"metric": "ndcg@10", "refit": True, "trend": {"sentence": "As the model ages, ndcg@10 falls."}}
+    text = Page(render(asked | {"evaluation": {"rolling": rolling}}, config_text="")).text
+    assert "everything taken within 7 days from the moment on is right" in text
+    assert "As the model ages, ndcg@10 falls." in text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_warnings_are_said_in_words() -> None:
     bad = summary()
     bad["ab"]["ratio"] |= {"mismatch": True, "p": 0.0001}
