@@ -5,8 +5,9 @@ Works on arrays. A model is anything that scores (`Scorer`); nothing here knows 
 """
 
 from evaluators.ab import Experiment, simulate
+from evaluators.aging import trend
 from evaluators.arrays import Csr
-from evaluators.audit import Audit, audit
+from evaluators.audit import Audit, Events, Finding, audit
 from evaluators.evaluation import Evaluation, evaluate
 from evaluators.intervals import Estimate, Method, interval, over_seeds
 from evaluators.metrics import (
@@ -22,7 +23,19 @@ from evaluators.metrics import (
     Recall,
     resolve,
 )  # fmt: skip
-from evaluators.queries import Queries, Seen, Split, split
+from evaluators.queries import (
+    PROTOCOLS,
+    Horizon,
+    LeaveOneOut,
+    Protocol,
+    Queries,
+    Rolling,
+    Seen,
+    Split,
+    Successive,
+    rolls,
+    split,
+)  # fmt: skip
 from evaluators.ranks import ranks, top
 from evaluators.scorer import Scorer, blocks
 from evaluators.segments import segments
@@ -39,6 +52,7 @@ __all__ = [
     "METRICS",
     "MRR",
     "NDCG",
+    "PROTOCOLS",
     "Answers",
     "Audit",
     "Coverage",
@@ -46,17 +60,24 @@ __all__ = [
     "Difference",
     "Estimate",
     "Evaluation",
+    "Events",
     "Experiment",
+    "Finding",
     "HitRate",
+    "Horizon",
+    "LeaveOneOut",
     "Method",
     "Metric",
     "Precision",
+    "Protocol",
     "Queries",
     "QueryMetric",
     "Recall",
+    "Rolling",
     "Scorer",
     "Seen",
     "Split",
+    "Successive",
     "audit",
     "benjamini_hochberg",
     "blocks",
@@ -68,9 +89,11 @@ __all__ = [
     "paired",
     "ranks",
     "resolve",
+    "rolls",
     "segments",
     "simulate",
     "split",
     "top",
+    "trend",
     "wilcoxon",
 ]

@@ -47,6 +47,7 @@ def markdown(story: dict[str, Any]) -> str:
         f"Fitted on everything before the cut at {story['cuts'][1]:.0%} of the events; "
         f"{evaluation['queries']:,} test queries of {evaluation['users']:,} users ({story['protocol']}). "
         f"{evaluation['audit']['verdict']}",
+        *(["", evaluation["rolling"]["trend"]["sentence"]] if "rolling" in evaluation else []),
         "",
         "Compared with "
         + ", ".join(f"`{names[name]}`" for name in others)

@@ -14,8 +14,9 @@ from harness.gate import decide
 from harness.package import Package, Reader
 from harness.progress import bar
 from harness.registry import CHAMPION, Registry, names
+from harness.rolling import rolled, rolled_version
 from harness.settings import RunSettings, load
-from harness.stage import ForeignScorer, Stage
+from harness.stage import ForeignScorer, Stage, StageName
 from harness.workshop import Workshop
 from trainers.model import Model
 
@@ -24,6 +25,7 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
     """The JSON of `lethe evaluate`: of the model that the configuration describes, or of a registered version."""
     if stage not in ("val", "test"):
         raise ConfigurationError(f"`--stage` must be val or test, but got {stage!r}.")
+    name: StageName = "val" if stage == "val" else "test"
     wanted = settings.evaluate
     if which is not None:
         if wanted.seeds:
@@ -31,36 +33,41 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
                 "`evaluate.seeds` fits a model anew with each seed, and cannot be asked of a registered version; "
                 "leave `--model` out, or set evaluate.seeds=[]."
             )
-        asked = _stage(Workshop.open(settings), stage)
-        model = foreign(asked, _package(registry_of(settings), which, asked))
+        workshop = Workshop.open(settings)
+        asked = _stage(workshop, name)
+        package = _package(registry_of(settings), which, asked)
         with bar("evaluate"):
-            return asked.report(
-                asked.evaluate(model, wanted.metrics, wanted.k), wanted.level, wanted.interval
-            )
-    asked, evaluation = _described(settings, stage)
+            found = asked.evaluate(foreign(asked, package), wanted.metrics, wanted.k)
+        report = asked.report(found, wanted.level, wanted.interval)
+        if settings.split.rolls:
+            report["rolling"] = rolled_version(workshop, name, package)
+        return report
+    workshop, model, asked, evaluation = _described(settings, name)
     report = asked.report(evaluation, wanted.level, wanted.interval)
+    if settings.split.rolls:
+        report["rolling"] = rolled(workshop, name, settings.model, model)
     if wanted.seeds:
         others = [
             evaluation
             if seed == settings.seed
-            else _described(settings.model_copy(update={"seed": seed}), stage)[1]
+            else _described(settings.model_copy(update={"seed": seed}), name)[-1]
             for seed in wanted.seeds
         ]
         report["seeds"] = {"seeds": list(wanted.seeds), "metrics": _over_seeds(others, wanted.level)}
     return report
 
 
-def _stage(workshop: Workshop, stage: str) -> Stage:
+def _stage(workshop: Workshop, stage: StageName) -> Stage:
     return workshop.test if stage == "test" else workshop.val
 
 
-def _described(settings: RunSettings, stage: str) -> tuple[Stage, Evaluation]:
+def _described(settings: RunSettings, stage: StageName) -> tuple[Workshop, Model, Stage, Evaluation]:
     """What the configuration describes, fitted with its seed and asked the queries of a stage."""
     workshop = Workshop.open(settings)
     asked = _stage(workshop, stage)
-    model = workshop.described("test" if stage == "test" else "val")
+    model = workshop.described(stage)
     with bar("evaluate"):
-        return asked, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
+        return workshop, model, asked, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
 
 
 def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
@@ -96,7 +103,12 @@ def compare_models(
         entries.append({"against": other, **_paired(first, second, stage, level, settings.evaluate.interval)})
     _adjust(entries)
     figures = first.summary(level, method=settings.evaluate.interval)
-    return {"metrics": figures, "queries": len(stage.queries), "comparisons": entries}
+    return {
+        "metrics": figures,
+        "queries": len(stage.queries),
+        "comparisons": entries,
+        "audit": stage.audit().to_dict(),
+    }
 
 
 def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
@@ -110,8 +122,9 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
             f"`{registry.name}` has no champion to compare with; `lethe run` compares a first model with `none`."
         )
     if version.tags.get("leaks") == "true":
+        found = version.tags.get("leaks_found", "the future")
         raise ConfigurationError(
-            f"version {version.version} was judged on a split that leaks; no decision is taken on it."
+            f"version {version.version} was judged on a split that leaks ({found}); no decision is taken on it."
         )
     if champion.version == version.version:
         raise ConfigurationError(f"version {version.version} of `{registry.name}` is the champion already.")

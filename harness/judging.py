@@ -52,7 +52,7 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry, token: str) ->
         "repeats": settings.data.repeats,
         "trained_until": stage.training.end,
         "fingerprint": workshop.store.fingerprint,
-        "leaks": audit.leaks,
+        "leaks": bool(audit.leaks),
         "lethe": __version__,
     }
     package = Package.of(model, workshop.store, stage.split.catalogue, about)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness import source_digest
 from harness.data import open_store
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from harness.stage import Stage
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.encoders.base import Scores

@@ -21,6 +21,7 @@ from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
 from harness.registry import Registry
+from harness.rolling import rolled
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
@@ -44,6 +45,10 @@ def publish(
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
     evaluation = stage.report(outcome.candidate, level, settings.evaluate.interval)
+    if settings.split.rolls:
+        evaluation["rolling"] = rolled(
+            workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
+        )
     comparisons = _comparisons(outcome, metric, stage.users, level)
     experiment = evaluators.simulate(
         outcome.evaluations[outcome.rival].values[metric],
@@ -70,6 +75,7 @@ def publish(
         "configuration": settings.text(),
         "protocol": settings.split.protocol,
         "cuts": list(settings.split.cuts),
+        "horizon": settings.split.horizon and settings.split.horizon.model_dump(exclude_none=True),
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,
@@ -218,12 +224,14 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
     metric = story["metric"]
     figure = story["evaluation"]["metrics"][metric]
     families = [term["forgetting"]["family"] for term in story["terms"] if term["forgetting"]]
+    audit = story["evaluation"]["audit"]
     return {
         "metrics": f"{metric} {figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]",
         "family": families[0] if families else "none",
         "data": story["fingerprint"][:24],
         "verdict": story["verdict"]["sentence"],
-        "leaks": str(story["evaluation"]["audit"]["leaks"]).lower(),
+        "leaks": str(audit["leaks"]).lower(),
+        **({"leaks_found": ", ".join(each["name"] for each in audit["findings"])} if audit["leaks"] else {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
 from evaluators import Method, resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
+from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
@@ -28,20 +29,6 @@ from trainers.search_settings import SearchSettings
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SplitSettings(_Settings):
-    """Which queries are asked: `{protocol: successive, cuts: [0.8, 0.9]}`."""
-
-    protocol: Literal["successive", "loo"] = "successive"
-    cuts: tuple[float, float] = (0.8, 0.9)
-
-    @field_validator("cuts")
-    @classmethod
-    def _ascending(cls, cuts: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < cuts[0] < cuts[1] < 1:
-            raise ValueError(f"`0 < cuts[0] < cuts[1] < 1` must hold, but got {list(cuts)}.")
-        return cuts
 
 
 class EvaluateSettings(_Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import evaluators
 from evaluators import Method
 from harness.data import DataError, Store
 from harness.package import Reader
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries, TrainingData
 from trainers.model import Model
@@ -64,24 +65,33 @@ class Stage:
     store: Store
     split: evaluators.Split
     repeats: bool
+    settings: SplitSettings
 
     @classmethod
     def of(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> Stage:
         """Split the store; `DataError` where nothing is left to fit on or to ask."""
         try:
-            split = evaluators.split(
-                np.asarray(store.offsets),
-                np.asarray(store.items),
-                np.asarray(store.times),
+            split = _split(store, settings, stage, repeats)
+        except ValueError as error:
+            raise DataError(f"{stage}: {error}") from None
+        return cls(store, split, repeats, settings)
+
+    @classmethod
+    def rolls(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> list[Stage]:
+        """A stage for each cut of the protocol, oldest first: all but the last end where the next begins."""
+        try:
+            splits = evaluators.rolls(
+                *_arrays(store),
                 store.counts.items,
-                protocol=settings.protocol,
+                protocol=settings.rule(),
                 stage=stage,
                 cuts=settings.cuts,
                 repeats=repeats,
+                horizon=settings.ahead(),
             )
         except ValueError as error:
             raise DataError(f"{stage}: {error}") from None
-        return cls(store, split, repeats)
+        return [cls(store, split, repeats, settings) for split in splits]
 
     @property
     def log(self) -> PackedLog:
@@ -145,10 +155,16 @@ class Stage:
         return self.split.queries.user
 
     def audit(self) -> evaluators.Audit:
-        store = self.store
-        return evaluators.audit(
-            self.split, np.asarray(store.offsets), np.asarray(store.items), np.asarray(store.times)
-        )
+        """Of the split, and of test queries beside the validation queries that choices were made on."""
+        return self._audit
+
+    @cached_property
+    def _audit(self) -> evaluators.Audit:
+        tuned_on = None
+        if self.split.stage == "test":
+            with contextlib.suppress(ValueError):  # no validation query, no choice
+                tuned_on = _split(self.store, self.settings, "val", self.repeats).queries
+        return evaluators.audit(self.split, *_arrays(self.store), tuned_on=tuned_on)
 
     def report(
         self, evaluation: evaluators.Evaluation, level: float, method: Method = "percentile"
@@ -177,3 +193,19 @@ class Stage:
             ),
             "audit": self.audit().to_dict(),
         }
+
+
+def _arrays(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    return np.asarray(store.offsets), np.asarray(store.items), np.asarray(store.times)
+
+
+def _split(store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> evaluators.Split:
+    return evaluators.split(
+        *_arrays(store),
+        store.counts.items,
+        protocol=settings.rule(),
+        stage=stage,
+        cuts=settings.cuts,
+        repeats=repeats,
+        horizon=settings.ahead(),
+    )

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.report.words import stamp
+
 out = Console(highlight=False)
 
 
@@ -34,7 +36,27 @@ def show_evaluation(result: dict[str, Any]) -> None:
             cells = [*(figure[key] for key in ("mean", "low", "high")), *figure["by_seed"]]
             table.add_row(name, *(f"{cell:.4f}" for cell in cells))
         out.print(table)
+    if "rolling" in result:
+        _show_rolling(result["rolling"])
     out.print(result["audit"]["verdict"], markup=False)
+    for notice in result["audit"]["notices"]:
+        out.print(f"- {notice['sentence']}", markup=False)
+
+
+def _show_rolling(rolling: dict[str, Any]) -> None:
+    metric = rolling["metric"]
+    table = _table("period from", "queries", "age of the model", metric, "low", "high")
+    for cut in rolling["cuts"]:
+        figures = [f"{cut['metrics'][metric][key]:.4f}" for key in ("mean", "low", "high")]
+        table.add_row(stamp(cut["start"]), f"{cut['queries']:,}", f"{cut['age_days']:.1f} days", *figures)
+    out.print(table)
+    if rolling["trend"]["by_age"]:
+        table = _table("older by", "queries", f"{metric} over the freshest", "low", "high", "p")
+        for each in rolling["trend"]["by_age"]:
+            figures = [f"{each[key]:+.4f}" for key in ("difference", "low", "high")]
+            table.add_row(f"{each['days']:.1f} days", f"{each['queries']:,}", *figures, f"{each['p']:.4f}")
+        out.print(table)
+    out.print(rolling["trend"]["sentence"], markup=False)
 
 
 def show_comparison(result: dict[str, Any]) -> None:
@@ -47,6 +69,8 @@ def show_comparison(result: dict[str, Any]) -> None:
                 others = ["–" if found[key] is None else f"{found[key]:.4f}" for key in shown.values()]
                 table.add_row(name, *figures, *others)
         out.print(table)
+    if result["audit"]["leaks"]:
+        out.print(result["audit"]["verdict"], markup=False)
 
 
 def show_search(result: dict[str, Any]) -> None:

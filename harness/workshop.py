@@ -108,21 +108,33 @@ class Workshop:
     def _stage(self, name: StageName) -> Stage:
         return Stage.of(self.store, self.settings.split, name, self.settings.data.repeats)
 
+    def rolls(self, name: StageName) -> list[Stage]:
+        """A stage for each cut of a rolling protocol; the first is fitted as the whole stage is."""
+        return Stage.rolls(self.store, self.settings.split, name, self.settings.data.repeats)
+
     # Fits
 
-    def request(self, stage: StageName, models: list[ModelSettings], validated: Fits | None = None) -> Fit:
+    def request(
+        self,
+        stage: StageName,
+        models: list[ModelSettings],
+        validated: Fits | None = None,
+        later: tuple[int, Stage] | None = None,
+    ) -> Fit:
         """One fit of all terms of some models on a stage's training data; what they share is fitted once.
 
         On the validation stage neural terms stop early on its queries. On the test stage, whose queries no fit ever
-        sees, they train for as many epochs as `validated`, the fit of the validation stage, found best.
+        sees, they train for as many epochs as `validated`, the fit of the validation stage, found best. So do they
+        before a `later` cut of either stage: its number, and the stage that begins there.
         """
-        folder = self.folder / f"data-{stage}"
+        place = f"{stage}-{later[0]}" if later else stage
+        folder = self.folder / f"data-{place}"
         terms = _merged(models)
         epochs = {}
-        if stage == "val":
+        if stage == "val" and not later:
             self.val.save_training(folder, self.val.queries)
         else:
-            self.test.save_training(folder, None)
+            (later[1] if later else self.test).save_training(folder, None)
             for term in terms:
                 curve = validated.curve(term) if validated else None
                 if curve:
@@ -132,7 +144,7 @@ class Workshop:
             log=str(self.store.path),
             vocabulary=self.store.counts.items,
             data=str(folder),
-            out=str(self.folder / f"fit-{stage}-{_digest([dumped, epochs])}"),
+            out=str(self.folder / f"fit-{place}-{_digest([dumped, epochs])}"),
             terms=dumped,
             repeats=self.settings.data.repeats,
             seed=self.settings.seed,

@@ -115,6 +115,8 @@ class Book:
             "metric": METRIC,
         }
         self.origin = [test.store.fingerprint, split.protocol, split.start, test.repeats]
+        if ahead := test.settings.ahead():
+            self.origin += [ahead.moments, ahead.days]
         self.entries: dict[str, dict[str, Any]] = {}
         if self.path.exists():
             read = json.loads(self.path.read_text())

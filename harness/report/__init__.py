@@ -7,9 +7,9 @@ True
 `summary` holds plain JSON types. Any key may be missing or null: the page leaves that part out, or says so.
 An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "low", "high", "p"}``.
 
-- `name`, `created` (ISO 8601), `seconds`, `config_path`, `protocol` (`successive`, `loo`), `cuts` [2],
-  `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `fingerprint`, `versions` {package:
-  version}, `run_id`, `reproduce` [command lines]
+- `name`, `created` (ISO 8601), `seconds`, `config_path`, `protocol` (`successive`, `rolling`, `loo`), `cuts` [2],
+  `horizon` (null: the moment itself), `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `fingerprint`,
+  `versions` {package: version}, `run_id`, `reproduce` [command lines]
 - `data`: `events`, `users`, `items`, `rejected`, `reasons` {reason: rows}, `profile`: what
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
@@ -27,7 +27,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
   `segments` {`recency` | `history` | `novelty`: {bucket: {`queries`, `users`, `metrics`}}}, `audit`
-  (`leaks`, `verdict`, counts and shares)
+  (`leaks`, `verdict`, `findings` and `notices` [{`name`, `count`, `sentence`}], counts and shares),
+  `rolling` (only of that protocol): what `harness.rolling.rolled` returns
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
   metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion
   v3``)

@@ -13,6 +13,9 @@ def asked(summary: Summary, config_text: str) -> Section:
     """The configuration in a few lines, and all of it."""
     cuts = [finite(cut) for cut in summary.get("cuts") or []]
     pairs = [("Protocol", words.protocol(text_of(summary.get("protocol"))))]
+    if horizon := items_of(summary.get("horizon")):
+        ahead = words.listed(words.duration(value, unit) for unit, value in horizon)
+        pairs.append(("Horizon", f"everything taken within {ahead} from the moment on is right"))
     if len(cuts) == 2:
         low, high = (f"{100 * (cut or 0):g} %" for cut in cuts)
         pairs.append(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness.report import fading, plots, words
+from harness.report import fading, plots, rolling, words
 from harness.report.log_figures import data
 from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, text_of
 from harness.report.words import finite
@@ -21,7 +21,18 @@ Figures = dict[str, Figure]
 def figures(summary: Mapping[str, Any]) -> Figures:
     """The figures that this summary has the numbers for, in the order of the page."""
     made: Figures = {}
-    for draw in (data, curves, families, fading.figures, search, training, evaluation, segments, ab):
+    for draw in (
+        data,
+        curves,
+        families,
+        fading.figures,
+        search,
+        training,
+        evaluation,
+        segments,
+        rolling.figures,
+        ab,
+    ):
         made |= draw(summary)
     return made
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from harness.report import account, choice, experiment, fading, opening, results, words
+from harness.report import account, choice, experiment, fading, opening, results, rolling, words
 from harness.report.blocks import Block, Gallery, Section, Shot
 from harness.report.figures import figures
 from harness.report.parts import text_of
@@ -35,6 +35,7 @@ def render(summary: Mapping[str, Any], *, config_text: str) -> str:
         account.training(summary),
         results.evaluation(summary),
         results.segments(summary),
+        *([aging] if (aging := rolling.section(summary)) else []),
         experiment.ab(summary),
         results.audit(summary),
         results.reproduce(summary),

@@ -21,7 +21,9 @@ _AUDIT = {
     "queries": "queries",
     "future_of_first": "training events at or after the first query",
     "future_of_average": "training events at or after the average query",
+    "in_training_period": "queries not after the last training event",
     "unknown_items": "asked events whose item training never saw",
+    "unknown_moments": "asked moments all of whose items training never saw",
     "duplicates": "rows that repeat an earlier one",
     "straddling": "moments partly in training, partly not",
 }
@@ -125,12 +127,23 @@ def audit(summary: Summary) -> Section:
     default = "The split leaks the future." if leaks else "The split does not leak the future."
     rows = []
     for name, value in items_of(held):
-        if name in {"leaks", "verdict"}:
+        if name in {"leaks", "verdict", "findings", "notices"}:
             continue
         shown = words.share(value) if isinstance(value, float) and 0 <= value <= 1 else words.compact(value)
         whole = isinstance(value, int) and not isinstance(value, bool)
         rows.append([_AUDIT.get(name, name.replace("_", " ")), words.count(value) if whole else shown])
     blocks: list[Block] = [Text(text_of(dig(held, "verdict"), default), "warn" if leaks else "plain")]
+    for title, key in (("What leaks", "findings"), ("Worth knowing, but no leak", "notices")):
+        found = [
+            [
+                text_of(each.get("name")).replace("_", " "),
+                words.count(each.get("count")),
+                text_of(each.get("sentence")),
+            ]
+            for each in maps(dig(held, key))
+        ]
+        if found:
+            blocks.append(Table(title, ["What", "How many", "In words"], found, (1,)))
     if rows:
         blocks.append(Table("What the audit counted", ["What", "How much"], rows, (1,)))
     return Section("audit", "The audit of the split", blocks)

@@ -18,6 +18,7 @@ MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 _PROTOCOLS = {
     "successive": "successive: every moment after the cut is asked, answered from what came strictly before",
+    "rolling": "rolling: as successive, with several cuts; decisions rest on the model fitted before the first",
     "loo": "leave-one-out: the last moment of every user; it sees the future of others, nothing rests on it",
 }
 

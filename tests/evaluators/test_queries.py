@@ -157,7 +157,7 @@ def test_seen_is_the_known_part_of_each_history() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocol": "random"}, "`protocol` must be one of successive, loo, but got 'random'"),
+        ({"protocol": "random"}, "`protocol` must be one of successive, loo, rolling, but got 'random'"),
         ({"stage": "train"}, "`stage` must be one of val, test, but got 'train'"),
         ({"cuts": (0.9, 0.8)}, r"`0 < cuts\[0\] < cuts\[1\] < 1` must hold, but got \(cuts=\[0.9, 0.8\]\)"),
         ({"cuts": (0.8, 1.0)}, "give two shares of the log"),

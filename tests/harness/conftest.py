@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluators import Audit
+from evaluators import Audit, Finding
 from harness import pipeline, report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
 from harness.package import Package
-from harness.settings import SplitSettings, load
+from harness.settings import load
+from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.conftest import simulated_log
 from trainers.fits import fit_model
@@ -177,8 +178,11 @@ def grouped_package(grouped: Store) -> Package:
 
 
 def an_audit(*, leaks: bool = False) -> Audit:
-    verdict = "Leaks: 12 % of training lies ahead." if leaks else "No leak."
-    return Audit(100, 10, 0.1 * leaks, 0.1 * leaks, 0.0, 0.0, 0, leaks, verdict)
+    verdict = "Leaks (per_user_cut): 12 % of training lies ahead." if leaks else "No leak."
+    found = (
+        (Finding("per_user_cut", 3, "3 queries have later events of others in training"),) if leaks else ()
+    )
+    return Audit(100, 10, 0.1 * leaks, 0.1 * leaks, 0.0, 0.0, 0.0, 0.0, 0, found, (), verdict)
 
 
 @dataclass(frozen=True)

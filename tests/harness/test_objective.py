@@ -14,7 +14,7 @@ import pytest
 from harness import objective as module
 from harness.data import Store
 from harness.objective import Judge, ValidationObjective
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from harness.stage import Stage
 from trainers.fits import Fits, fit_model
 from trainers.model import ModelSettings

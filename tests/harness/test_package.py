@@ -12,7 +12,7 @@ import pytest
 
 from harness.data import Store
 from harness.package import Package, Reader
-from harness.settings import SplitSettings
+from harness.splits import SplitSettings
 from harness.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
 from trainers.model import Model

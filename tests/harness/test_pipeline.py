@@ -230,6 +230,30 @@ def test_a_better_model_replaces_the_champion_and_can_be_taken_back(closed: Path
     assert (was.version, now.version) == (2, 1)
 
 
+def test_a_split_that_leaks_is_named_wherever_it_is_told_and_promotes_nothing(
+    closed: Path, quick: None, lethe: Command
+) -> None:
+    run_main("closed.yaml")
+    leaky = run_main("closed.yaml", "split.protocol=loo", "model.terms.0.weight=2")
+    names = [each["name"] for each in leaky["evaluation"]["audit"]["findings"]]
+    assert names == ["leave_one_out", "validation_in_test"]
+    assert leaky["verdict"]["promoted"] is False
+    assert leaky["verdict"]["reasons"][-2].startswith(
+        "no decision is taken on a split that leaks: Leaks (leave"
+    )
+    version = Registry("closed").find(str(leaky["model"]["version"]))
+    assert (version.tags["leaks"], version.tags["leaks_found"]) == (
+        "true",
+        "leave_one_out, validation_in_test",
+    )
+    assert (
+        "Leaks (leave_one_out, validation_in_test): " in version.description.split("What it was made from")[1]
+    )
+    said = lethe("promote", "closed.yaml", str(version.version))
+    assert said.code == 2
+    assert "was judged on a split that leaks (leave_one_out, validation_in_test)" in said.last
+
+
 def test_a_registry_that_was_lost_is_filled_again(closed: Path, quick: None, empty_registry: Path) -> None:
     first = run_main("closed.yaml")
     other = f"sqlite:///{closed}/other.db"

@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 from harness.data import DataError, Store
-from harness.settings import SplitSettings
-from harness.stage import ModelScorer, Stage
+from harness.splits import SplitSettings
+from harness.stage import ModelScorer, Stage, StageName
 from trainers.encoders.linear import Linear
 from trainers.fits import fit_model
 from trainers.log import PackedLog, TrainingData
 from trainers.model import ModelSettings
 
 LOO = SplitSettings(protocol="loo")
+STAGES: tuple[StageName, ...] = ("val", "test")
 
 
 def cut(store: Store, share: float) -> float:
@@ -88,7 +89,9 @@ def test_workers_find_the_groups_too(grouped: Store) -> None:
 
 
 def test_leave_one_out_leaks_and_says_so(store: Store) -> None:
-    assert Stage.of(store, LOO, "test", True).audit().leaks
+    """Its validation moments lie among its test moments, and so do the training events of others."""
+    found = {name: {each.name for each in Stage.of(store, LOO, name, True).audit().leaks} for name in STAGES}
+    assert found == {"val": {"leave_one_out"}, "test": {"leave_one_out", "validation_in_test"}}
 
 
 def test_histories_are_kept_by_block(store: Store) -> None:

@@ -238,13 +238,27 @@ def test_an_empty_summary_is_still_a_page(less: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_horizon_and_a_rolling_protocol_are_told() -> None:
+    asked = {"protocol": "rolling", "horizon": {"days": 7}}
+    rolling = {"metric": "ndcg@10", "refit": True, "trend": {"sentence": "As the model ages, ndcg@10 falls."}}
+    text = Page(render(asked | {"evaluation": {"rolling": rolling}}, config_text="")).text
+    assert "everything taken within 7 days from the moment on is right" in text
+    assert "As the model ages, ndcg@10 falls." in text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_warnings_are_said_in_words() -> None:
     bad = summary()
     bad["ab"]["ratio"] |= {"mismatch": True, "p": 0.0001}
+    found = {"name": "future_vocabulary", "count": 1234, "sentence": "1,234 items have no training event"}
+    notice = {"name": "ties_at_cut", "count": 7, "sentence": "7 events have the cut's timestamp"}
     bad["evaluation"]["audit"] |= {"leaks": True, "verdict": "Leaks: 4 moments straddle the cut."}
+    bad["evaluation"]["audit"] |= {"findings": [found], "notices": [notice]}
     text = Page(render(bad, config_text="")).text
     assert "Attention. Sample ratio mismatch (p < 0.001)" in text
     assert "Attention. Leaks: 4 moments straddle the cut." in text
+    for part in ("What leaks", "future vocabulary", "1,234 items have no training event", "ties at cut"):
+        assert part in text
 
 
 def test_the_same_summary_gives_the_same_page(html: str) -> None:
