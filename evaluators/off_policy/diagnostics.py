@@ -21,7 +21,8 @@ class Limits:
 
     effective: the least effective sample; rewarded: the least effective number of rewarded rounds; share: the
     largest part of all weight that one user's rounds may have; outside: the largest share of the policy outside
-    the logged support; level: of the interval of the mean weight, which must hold 1.
+    the logged support; level: of the interval of the mean weight, which must hold 1; bias: the part of the
+    figure's own half-width that its bias must be shown to stay below.
     """
 
     effective: float = 50.0
@@ -29,6 +30,7 @@ class Limits:
     share: float = 0.1
     outside: float = 0.01
     level: float = 0.99
+    bias: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Diagnostics:
     largest: the largest weight; share: the part of all weight that the heaviest user has; outside: the share of
     the policy on actions that the log never shows; mean_weight: of w before any limit, which is 1 where
     propensities are right and nothing is outside; left_out: what the estimator ignored of the rewards, and so
-    its bias, None where it ignores nothing; reasons: why the figure is not supported, none where it is.
+    its bias, None where it ignores nothing; reasons: why the figure is not supported, none where it is. Where
+    something is ignored, effective and rewarded are of w, by which alone the bias can be judged.
     """
 
     effective: float
@@ -98,25 +101,35 @@ def outside(logged: Logged) -> float:
 def diagnose(estimator: Estimator, logged: Logged, limits: Limits | None = None) -> Diagnostics:
     """Count what a figure rests on, and say in a sentence each what it lacks."""
     limits = limits or Limits()
-    weight, owner = estimator.weights(logged), logged.owner
+    owner, ignored = logged.owner, estimator.left_out(logged)
+    weight = estimator.weights(logged) if ignored is None else logged.weight
     totals = np.bincount(np.unique(owner, return_inverse=True)[1], weight)
-    ignored = estimator.left_out(logged)
+    own = _interval(estimator.values(logged), owner, 0.95)
     found = Diagnostics(
         effective=effective(weight, owner),
         rewarded=effective(weight * np.abs(logged.reward), owner),
         largest=float(weight.max()),
         share=float(totals.max() / totals.sum()) if totals.any() else 1.0,
         outside=outside(logged),
-        mean_weight=interval(logged.weight, owner, limits.level),
-        left_out=None if ignored is None else interval(ignored, owner),
+        mean_weight=_interval(logged.weight, owner, limits.level),
+        left_out=None if ignored is None else _interval(ignored, owner, 0.95),
         reasons=(),
     )
-    uneven = estimator.uniform_only and np.ptp(logged.propensity) > 1e-6
-    return Diagnostics(**(vars(found) | {"reasons": tuple(_reasons(found, limits, uneven))}))
+    uneven = estimator.uniform_only and bool(np.ptp(logged.propensity) > 1e-6)
+    return Diagnostics(
+        **(vars(found) | {"reasons": tuple(_reasons(found, limits, uneven, own.high - own.mean))})
+    )
 
 
-def _reasons(found: Diagnostics, limits: Limits, uneven: bool) -> list[str]:
+def _interval(values: Floats, owner: NDArray[Any], level: float) -> Estimate:
+    """Without draws; of one user alone there is none, and `effective` says that it is one."""
+    alone = len(np.unique(owner)) < 2
+    return interval(values, owner, level, method="percentile" if alone else "robust")
+
+
+def _reasons(found: Diagnostics, limits: Limits, uneven: bool, half: float) -> list[str]:
     weight, left = found.mean_weight, found.left_out
+    bias = 0.0 if left is None else max(-left.low, left.high)
     rules = [
         (
             uneven,
@@ -141,9 +154,8 @@ def _reasons(found: Diagnostics, limits: Limits, uneven: bool) -> list[str]:
             "are wrong, or the policy leaves the logged support",
         ),
         (
-            left is not None and not left.low <= 0 <= left.high,
-            "what it ignores of the rewards does not average to nothing"
-            + (f": {left.mean:+.4f} [{left.low:+.4f}, {left.high:+.4f}]" if left else ""),
+            bias > limits.bias * half,
+            f"its bias may be as large as {bias:.2g}, and its interval of ±{half:.2g} does not have that in it",
         ),
     ]
     return [sentence for broken, sentence in rules if broken]

@@ -17,9 +17,7 @@ class DirectMethod(Estimator):
     """What the reward model expects of the policy, V = mean_x Σ_a π(a|x) q̂(x, a) (Beygelzimer & Langford 2009,
     "The offset tree for learning with partial labels").
 
-    As good as its model, and q̂ is known no better than the rewards that it was fitted on: the values per round
-    carry the spread of the doubly robust ones, direct + w(r - q̂) - mean(w(r - q̂)), and their mean is V. That
-    an error of the model shows in mean(w(r - q̂)) is for diagnostics to say (`left_out`).
+    As good as its model, whose error no spread of the values shows: it is what `left_out` has, w(r - q̂).
 
     >>> logged = Logged(np.array([0, 1]), np.array([1.0, 0.0]), np.full(2, 0.5), np.full((2, 2), 0.5),
     ...                 expected=np.array([[0.8, 0.4], [0.6, 0.0]]))
@@ -31,9 +29,7 @@ class DirectMethod(Estimator):
     needs_model: ClassVar[bool] = True
 
     def values(self, logged: Logged) -> Floats:
-        mended = logged.weight * logged.surprise
-        found: Floats = logged.direct + mended - mended.mean()
-        return found
+        return logged.direct
 
     def left_out(self, logged: Logged) -> Floats | None:
         found: Floats = logged.weight * logged.surprise

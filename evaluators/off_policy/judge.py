@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluators.intervals import Estimate, interval
+from evaluators.intervals import Estimate, Method, interval
 from evaluators.off_policy.base import Estimator
 from evaluators.off_policy.bounds import empirical_bernstein
 from evaluators.off_policy.diagnostics import Diagnostics, Limits, diagnose
@@ -17,7 +17,7 @@ from evaluators.off_policy.logged import Logged
 class Figure:
     """What one estimator says of a policy, in the units of the reward.
 
-    value: the estimate with its bootstrap interval over users; gain: the same of the policy's value less the mean
+    value: the estimate with its interval over users; gain: the same of the policy's value less the mean
     logged reward, paired by round; bernstein: an interval that holds at any number of rounds, where the values
     of a round have a range and users one round each; settings: what was chosen from the data.
     """
@@ -52,11 +52,12 @@ def judge(
     top: float = 1.0,
     least_propensity: float | None = None,
     limits: Limits | None = None,
-    seed: int = 0,
+    method: Method = "percentile",
+    n: int = 1000,
 ) -> dict[str, Figure]:
     """-> by the estimator's name, its figure of the policy in question.
 
-    level: of the intervals; top: the largest possible reward (the least is 0); least_propensity: what the
+    level, method, n: of the intervals over users (`interval`); top: the largest possible reward (the least is 0); least_propensity: what the
     logging policy never goes below, the smallest in the log where left out, which only the empirical Bernstein
     interval reads.
 
@@ -76,8 +77,8 @@ def judge(
         values = estimator.values(logged)
         span = estimator.span(logged, largest, top) if alone else None
         figures[estimator.name] = Figure(
-            value=interval(values, logged.owner, level, seed=seed),
-            gain=interval(values - logged.reward, logged.owner, level, seed=seed),
+            value=interval(values, logged.owner, level, n, method=method),
+            gain=interval(values - logged.reward, logged.owner, level, n, method=method),
             bernstein=None if span is None else empirical_bernstein(values, *span, level),
             diagnostics=diagnose(estimator, logged, limits),
             settings=estimator.settings(logged),

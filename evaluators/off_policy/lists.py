@@ -66,9 +66,9 @@ def in_turn(policy: Floats, shown: NDArray[np.integer]) -> Floats:
     [[[0.5, 0.3, 0.2], [0.0, 0.6, 0.4]]]
     """
     slots = []
-    left = np.array(policy, np.float64)
+    left: Floats = np.array(policy, np.float64)
     for column in shown.T:
-        total = left.sum(1, keepdims=True)
+        total: Floats = left.sum(1, keepdims=True)
         if not (total > 1e-300).all():
             raise ValueError("every slot must have an action left, but a list shows all that have a chance.")
         slots.append(left / total)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -129,7 +130,7 @@ class Logged:
 
     def take(self, index: Ints) -> Logged:
         """The rounds of `index`, in its order; a round may be there more than once."""
-        return Logged(
-            self.action[index], self.reward[index], self.propensity[index], self.policy[index],
-            *(None if a is None else a[index] for a in (self.expected, self.logging, self.users, self.cell)),
-        )  # fmt: skip
+        return Logged(**{name: None if value is None else value[index] for name, value in self._fields()})
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        return ((field.name, getattr(self, field.name)) for field in fields(self))

@@ -70,10 +70,11 @@ class Logistic:
             steps += np.concatenate(([apart.sum()], context.T @ apart, np.bincount(action, apart, actions)))
             return float(value), steps
 
-        start = np.zeros(1 + width + actions)
+        start: Any = np.zeros(1 + width + actions)
         start[0] = special.logit(np.clip(share.mean(), 1e-6, 1 - 1e-6))
-        options = {"maxiter": 500, "ftol": 1e-10}
-        found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+        found: Floats = optimize.minimize(
+            loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10}
+        ).x
         slopes, levels = found[1 : 1 + width], found[1 + width :]
         top = self.top
         return lambda given: top * special.expit(found[0] + (given @ slopes)[:, None] + levels)
