@@ -77,7 +77,7 @@ class World:
 WORLDS = {
     "enough": World(),
     "users of 10 rounds": World(rounds=3000, each=10, spread=1.5),
-    "rare rewards, many rounds": World(rounds=12_000, level=-4.5),
+    "rare rewards, many rounds": World(rounds=8000, level=-4.0),
     "rare rewards": World(rounds=1500, level=-5.5),
     "few rounds": World(rounds=60),
     "far from the log": World(rounds=1000, logging=2.5, asked=3.0),

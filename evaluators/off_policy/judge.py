@@ -57,9 +57,9 @@ def judge(
 ) -> dict[str, Figure]:
     """-> by the estimator's name, its figure of the policy in question.
 
-    level, method, n: of the intervals over users (`interval`); top: the largest possible reward (the least is 0); least_propensity: what the
-    logging policy never goes below, the smallest in the log where left out, which only the empirical Bernstein
-    interval reads.
+    level, method, n: of the intervals over users (`interval`); top: the largest possible reward (the least is
+    0); least_propensity: what the logging policy never goes below, the smallest in the log where left out, which
+    only the empirical Bernstein interval reads.
 
     >>> import numpy as np
     >>> from evaluators.off_policy.weighting import IPS

@@ -36,6 +36,12 @@ class Means:
 
     strength: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not self.strength > 0:
+            raise ValueError(
+                f"`strength > 0` must hold, but got (strength={self.strength}); an action may have no round."
+            )
+
     def fit(self, context: Floats, action: NDArray[np.integer], reward: Floats, actions: int) -> Prediction:
         total, count = (np.bincount(action, weight, actions) for weight in (reward, np.ones(len(reward))))
         expected = (total + self.strength * reward.mean()) / (count + self.strength)
@@ -98,7 +104,7 @@ def cross_fitted(
     Raises ValueError on fewer than 2 folds, or fewer users than folds.
 
     >>> action, reward = np.array([0, 0, 0, 0]), np.array([0.0, 0.0, 0.0, 4.0])
-    >>> cross_fitted(Means(0.0), np.zeros((4, 0)), action, reward, 1, folds=4)[:, 0].round(3).tolist()
+    >>> cross_fitted(Means(1e-9), np.zeros((4, 0)), action, reward, 1, folds=4)[:, 0].round(3).tolist()
     [1.333, 1.333, 1.333, 0.0]
     """
     owner = np.arange(len(action)) if users is None else np.unique(users, return_inverse=True)[1]
