@@ -11,6 +11,7 @@ import evaluators
 from evaluators import Evaluation, Method
 from harness.errors import ConfigurationError
 from harness.gate import decide
+from harness.off_policy import value_of
 from harness.package import Package, Reader
 from harness.progress import bar
 from harness.registry import CHAMPION, Registry, names
@@ -34,16 +35,18 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
         asked = _stage(Workshop.open(settings), stage)
         model = foreign(asked, _package(registry_of(settings), which, asked))
         with bar("evaluate"):
-            return asked.report(
+            report = asked.report(
                 asked.evaluate(model, wanted.metrics, wanted.k), wanted.level, wanted.interval
             )
-    asked, evaluation = _described(settings, stage)
+        return report | _off_policy(settings, asked, model)
+    asked, described, evaluation = _described(settings, stage)
     report = asked.report(evaluation, wanted.level, wanted.interval)
+    report |= _off_policy(settings, asked, described)
     if wanted.seeds:
         others = [
             evaluation
             if seed == settings.seed
-            else _described(settings.model_copy(update={"seed": seed}), stage)[1]
+            else _described(settings.model_copy(update={"seed": seed}), stage)[2]
             for seed in wanted.seeds
         ]
         report["seeds"] = {"seeds": list(wanted.seeds), "metrics": _over_seeds(others, wanted.level)}
@@ -54,13 +57,21 @@ def _stage(workshop: Workshop, stage: str) -> Stage:
     return workshop.test if stage == "test" else workshop.val
 
 
-def _described(settings: RunSettings, stage: str) -> tuple[Stage, Evaluation]:
+def _off_policy(settings: RunSettings, stage: Stage, model: Model | ForeignScorer) -> dict[str, Any]:
+    """What the model would have earned in the rounds of a stage, where the configuration says how they were logged."""
+    if settings.off_policy is None:
+        return {}
+    with bar("off-policy"):
+        return {"off_policy": value_of(model, stage, settings)}
+
+
+def _described(settings: RunSettings, stage: str) -> tuple[Stage, Model, Evaluation]:
     """What the configuration describes, fitted with its seed and asked the queries of a stage."""
     workshop = Workshop.open(settings)
     asked = _stage(workshop, stage)
     model = workshop.described("test" if stage == "test" else "val")
     with bar("evaluate"):
-        return asked, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
+        return asked, model, asked.evaluate(model, settings.evaluate.metrics, settings.evaluate.k)
 
 
 def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pydantic import (
 from evaluators import Method, resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
+from harness.off_policy_settings import OffPolicySettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
@@ -133,6 +134,7 @@ class RunSettings(_Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
     search: SearchSettings | None = None
     finetune: FinetuneSettings | None = None
+    off_policy: OffPolicySettings | None = None
     ab: AbSettings = AbSettings()
     registry: RegistrySettings | None = None
     seed: int = 0
