@@ -11,6 +11,7 @@ import evaluators
 from evaluators import Evaluation, Method
 from harness.errors import ConfigurationError
 from harness.gate import decide
+from harness.off_policy import value_of
 from harness.package import Package, Reader
 from harness.progress import bar
 from harness.registry import CHAMPION, Registry, names
@@ -37,15 +38,17 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
         asked = _stage(workshop, name)
         package = _package(registry_of(settings), which, asked)
         with bar("evaluate"):
-            found = asked.evaluate(foreign(asked, package), wanted.metrics, wanted.k)
-        report = asked.report(found, wanted.level, wanted.interval)
+            model = foreign(asked, package)
+            found = asked.evaluate(model, wanted.metrics, wanted.k)
+        report = asked.report(found, wanted.level, wanted.interval) | _off_policy(settings, asked, model)
         if settings.split.rolls:
             report["rolling"] = rolled_version(workshop, name, package)
         return report
-    workshop, model, asked, evaluation = _described(settings, name)
+    workshop, described, asked, evaluation = _described(settings, name)
     report = asked.report(evaluation, wanted.level, wanted.interval)
+    report |= _off_policy(settings, asked, described)
     if settings.split.rolls:
-        report["rolling"] = rolled(workshop, name, settings.model, model)
+        report["rolling"] = rolled(workshop, name, settings.model, described)
     if wanted.seeds:
         others = [
             evaluation
@@ -59,6 +62,14 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
 
 def _stage(workshop: Workshop, stage: StageName) -> Stage:
     return workshop.test if stage == "test" else workshop.val
+
+
+def _off_policy(settings: RunSettings, stage: Stage, model: Model | ForeignScorer) -> dict[str, Any]:
+    """What the model would have earned in the rounds of a stage, where the configuration says how they were logged."""
+    if settings.off_policy is None:
+        return {}
+    with bar("off-policy"):
+        return {"off_policy": value_of(model, stage, settings)}
 
 
 def _described(settings: RunSettings, stage: StageName) -> tuple[Workshop, Model, Stage, Evaluation]:

@@ -21,6 +21,7 @@ from pydantic import (
 from evaluators import Method, resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
+from harness.off_policy_settings import OffPolicySettings
 from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
@@ -120,6 +121,7 @@ class RunSettings(_Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
     search: SearchSettings | None = None
     finetune: FinetuneSettings | None = None
+    off_policy: OffPolicySettings | None = None
     ab: AbSettings = AbSettings()
     registry: RegistrySettings | None = None
     seed: int = 0

@@ -41,6 +41,8 @@ def show_evaluation(result: dict[str, Any]) -> None:
     out.print(result["audit"]["verdict"], markup=False)
     for notice in result["audit"]["notices"]:
         out.print(f"- {notice['sentence']}", markup=False)
+    if "off_policy" in result:
+        show_off_policy(result["off_policy"])
 
 
 def _show_rolling(rolling: dict[str, Any]) -> None:
@@ -57,6 +59,32 @@ def _show_rolling(rolling: dict[str, Any]) -> None:
             table.add_row(f"{each['days']:.1f} days", f"{each['queries']:,}", *figures, f"{each['p']:.4f}")
         out.print(table)
     out.print(rolling["trend"]["sentence"], markup=False)
+
+
+def show_off_policy(result: dict[str, Any]) -> None:
+    logged, sequence, figures = result["logged"], result["sequence"], result["estimators"]
+    shared = next(iter(figures.values()))["diagnostics"]
+    weight = shared["mean_weight"]
+    out.print(
+        f"\noff-policy, {result['policy']}: {result['rounds']:,} rounds of {result['users']:,} users\n"
+        f"logged mean reward {logged['mean']:.4f} [{logged['low']:.4f}, {logged['high']:.4f}]; "
+        f"mean weight {weight['mean']:.2f} [{weight['low']:.2f}, {weight['high']:.2f}]; "
+        f"{shared['outside_support']:.1%} of the policy outside the log",
+        markup=False,
+    )
+    counts = {"effective": "effective_sample", "rewarded": "rewarded_sample", "largest": "largest_weight"}
+    table = _table("estimator", "mean", "low", "high", *counts, "supported")
+    why: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        cells = [f"{figure[key]:.4f}" for key in ("mean", "low", "high")]
+        cells += [f"{figure['diagnostics'][key]:.1f}" for key in counts.values()]
+        table.add_row(name, *cells, "yes" if figure["supported"] else "NO")
+        if not figure["supported"]:
+            why.setdefault(figure["why"], []).append(name)
+    out.print(table)
+    out.print(f"at any time of looking {sequence['low']:.4f} to {sequence['high']:.4f}", markup=False)
+    for reason, names in why.items():
+        out.print(f"- not supported: {', '.join(names)}: {reason}", markup=False)
 
 
 def show_comparison(result: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ class Workshop:
     @cached_property
     def key(self) -> str:
         """Names the run by what decides its results."""
-        whole = dict.fromkeys(("data", "work", "train", "registry", "ab", "evaluate"), True)
+        whole = dict.fromkeys(("data", "work", "train", "registry", "ab", "evaluate", "off_policy"), True)
         exclude: Any = {**whole, "search": {"max_failed": True, "concurrent": True}}
         content = [
             source_digest(),

@@ -18,6 +18,8 @@ from harness.data.sources import Source, nearest
 
 BLOCK_BYTES = 4 << 20
 BATCH_ROWS = 1 << 18
+NUMERIC = ("weight", "reward", "propensity")
+"""Roles of columns that hold amounts."""
 _HEADER_BYTES = 1 << 16
 
 
@@ -131,7 +133,7 @@ def _csv(source: Source, columns: Mapping[str, str]) -> Iterator[RawBatch]:
             # Bytes, not text or numbers: `007` stays `007`, and one broken character does not end the
             # reading.
             convert_options=pacsv.ConvertOptions(
-                include_columns=list(columns.values()),
+                include_columns=list(dict.fromkeys(columns.values())),  # one may have two roles
                 column_types=dict.fromkeys(columns.values(), pa.binary()),
                 strings_can_be_null=False,
             ),
@@ -188,7 +190,7 @@ def _parquet(source: Source, columns: Mapping[str, str]) -> Iterator[RawBatch]:
         for role, name in columns.items():
             _check_type(source, role, name, schema.field(name).type)
         row = 1
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns.values())):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(dict.fromkeys(columns.values()))):
             arrays = {role: _plain(batch.column(name)) for role, name in columns.items()}
             yield RawBatch(source.name, np.arange(row, row + batch.num_rows, dtype=np.int64), arrays)
             row += batch.num_rows
@@ -215,14 +217,12 @@ def _check_type(source: Source, role: str, name: str, type_: pa.DataType) -> Non
     number = t.is_floating(type_) or t.is_decimal(type_)
     if role == "time" and (number or t.is_timestamp(type_) or t.is_date(type_)):
         return
-    if role == "weight" and number:
+    if role in NUMERIC and number:
         return
-    allowed = {
-        "time": "numbers, text, dates or timestamps",
-        "weight": "numbers or text",
-        # 7.0 and '7' would be two ids for one thing.
-    }.get(role, "text or integers")
+    allowed = {"time": "numbers, text, dates or timestamps"} | dict.fromkeys(NUMERIC, "numbers or text")
+    # 7.0 and '7' would be two ids for one thing.
+    rule = allowed.get(role, "text or integers")
     raise DataError(
-        f"The column of `{role}` must hold {allowed}, but `{name}` in `{source.name}` is {type_}. "
+        f"The column of `{role}` must hold {rule}, but `{name}` in `{source.name}` is {type_}. "
         "Convert it where the file is written."
     )

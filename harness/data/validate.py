@@ -69,11 +69,12 @@ _SHOWN = 200
 class Validated:
     """`good` by schema `GOOD`, `rejects` by schema `REJECTS`, both in the order of the file.
 
-    `other_units` says how many numeric timestamps make sense in a unit that is not the declared one, with an
-    example.
+    `kept` [n] says which rows of the batch are good. `other_units` says how many numeric timestamps make sense in a
+    unit that is not the declared one, with an example.
     """
 
     good: pa.Table
+    kept: _Mask
     rejects: pa.Table
     other_units: dict[TimeUnit, tuple[int, float]]
 
@@ -122,10 +123,11 @@ def validate(batch: RawBatch, settings: DataSettings) -> Validated:
     reason = np.zeros(n, np.int8)  # 0 is a good row; `fields` never gets here
     for code, mask in broken.items():
         reason[(reason == 0) & mask] = codes.index(code)
-    keep = pa.array(reason == 0)
+    kept = reason == 0
     columns = [user, item, pa.array(time.values), pa.array(weights), types]
     return Validated(
-        good=pa.table(columns, schema=GOOD).filter(keep),
+        good=pa.table(columns, schema=GOOD).filter(pa.array(kept)),
+        kept=kept,
         rejects=_rejects(batch, reason),
         other_units=time.other_units,
     )
@@ -214,6 +216,11 @@ class _Numbers:
 class _Times(_Numbers):
     plausible_elsewhere: _Mask
     other_units: dict[TimeUnit, tuple[int, float]]
+
+
+def numbers(array: pa.Array) -> _Floats:
+    """As numbers, NaN where there is none."""
+    return _numbers(array).values
 
 
 def _numbers(array: pa.Array) -> _Numbers:
