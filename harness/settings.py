@@ -105,6 +105,10 @@ class TrainSettings(_Settings):
         """The workers without which no fit begins."""
         return self.workers if isinstance(self.workers, int) else self.workers[0]
 
+    @property
+    def most(self) -> int:
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
 
 class AbSettings(_Settings):
     """The simulated A/B test: the shares of the arms, and the salt of the hash that deals users to them."""

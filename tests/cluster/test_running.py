@@ -67,6 +67,15 @@ def test_only_the_named_hosts_are_answered(cluster: local.Cluster) -> None:
     assert refused(url, Host="evil.example:5000") == 403
 
 
+def test_the_doctor_finds_head_and_worker_well(cluster: local.Cluster) -> None:
+    asked = "ray job submit -- lethe doctor configs/quickstart.yaml".split()
+    said = cluster.execute("head", asked, timeout=600)
+    assert said.returncode == 0, said.stdout[-4000:] + said.stderr[-4000:]
+    assert "2 node(s), 2 CPUs" in said.stdout
+    assert "seen from 2 nodes" in said.stdout
+    assert "mlflow-artifacts:/" in said.stdout
+
+
 def test_the_job_reaches_registry_and_report(cluster: local.Cluster, said: str) -> None:
     query = "/api/2.0/mlflow/registered-models/get?name=online-retail"
     model = get(cluster.url("5000", query))["registered_model"]
