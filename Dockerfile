@@ -1,5 +1,5 @@
 # One image for the Ray head, the Ray workers and the MLflow server of docker-compose.yml.
-# torch comes without CUDA; for GPUs: docker compose build --build-arg TORCH_INDEX=https://pypi.org/simple
+# torch comes without CUDA; for GPUs set TORCH_INDEX=https://pypi.org/simple in .env, or by --build-arg.
 FROM python:3.11.13-slim-bookworm
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness import source_digest
 from harness.doctor.check import Check, Unwell
 from harness.settings import RunSettings
 
@@ -53,17 +54,21 @@ def _workers(settings: RunSettings) -> str:
 
 def _code(settings: RunSettings) -> str:
     """Results are kept by the code that made them: what a node with other code finishes is never found."""
-    from harness import source_digest
     from trainers import cluster
 
     cluster.connect()
-    mine = source_digest()
-    other = [address for address, digest in on_each(_nodes(), source_digest) if digest != mine]
+    mine = its_code()
+    other = [address for address, digest in on_each(_nodes(), its_code) if digest != mine]
     if other:
         raise Unwell(
             f"{', '.join(other)} has another Lethe than this process", "install the same Lethe on every node"
         )
     return f"the same on {len(_nodes())} node(s)"
+
+
+def its_code() -> str:
+    """Names the Lethe that a process has."""
+    return source_digest()
 
 
 def _shared(settings: RunSettings) -> str:

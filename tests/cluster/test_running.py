@@ -68,7 +68,7 @@ def test_only_the_named_hosts_are_answered(cluster: local.Cluster) -> None:
 
 
 def test_the_doctor_finds_head_and_worker_well(cluster: local.Cluster) -> None:
-    asked = "ray job submit -- lethe doctor configs/quickstart.yaml".split()
+    asked = ["ray", "job", "submit", "--", "lethe", "doctor", "configs/quickstart.yaml"]
     said = cluster.execute("head", asked, timeout=600)
     assert said.returncode == 0, said.stdout[-4000:] + said.stderr[-4000:]
     assert "2 node(s), 2 CPUs" in said.stdout

@@ -179,7 +179,7 @@ def test_room_for_the_workers(look: Look, ray_session: str) -> None:
 def test_a_node_with_other_code(look: Look, ray_session: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert look("code")["found"] == "the same on 1 node(s)"
     (node,) = services._nodes()
-    assert services.on_each([node], source_digest) == [(node["NodeManagerAddress"], source_digest())]
+    assert services.on_each([node], services.its_code) == [(node["NodeManagerAddress"], source_digest())]
     monkeypatch.setattr(services, "on_each", lambda nodes, function: [("10.0.0.7", "what it has")])
     other = look("code")
     assert (other["well"], other["found"]) == (False, "10.0.0.7 has another Lethe than this process")
