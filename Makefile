@@ -23,8 +23,12 @@ env: .venv/.made  ## make .venv with .venv/bin/lethe, once
 test: env  ## the tests, but for heavy ones, in two processes
 	$(PYTEST)
 
-test-all: env  ## all tests
+test-all: env .venv/.cluster  ## all tests, the cluster's among them
 	$(PYTEST) -m ''
+
+.venv/.cluster: .venv/.made
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,cluster]'
+	touch $@
 
 lint: env  ## style, types, and which room may import which
 	$(BIN)/ruff check .

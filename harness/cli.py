@@ -28,14 +28,18 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting: --set search.trials=8 (again for more).", metavar="A.B=C"),
 ]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", help="Lay this file over CONFIG, as configs/cluster/spot.yaml (again for more)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout and nothing else.")]
 Which = Annotated[str, typer.Option("--model", help="A version number or alias of the registered model.")]
 
 
-def _load(config: Path, changes: list[str] | None) -> RunSettings:
+def _load(config: Path, changes: list[str] | None, shapes: list[Path] | None) -> RunSettings:
     from harness.settings import load
 
-    return load(config, changes)
+    return load(config, changes, shapes or ())
 
 
 def _emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
@@ -46,14 +50,14 @@ def _emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]]
 
 
 @app.command()
-def prepare(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def prepare(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Read, validate and pack the event log of a configuration.
 
     Example: lethe prepare configs/quickstart.yaml
     """
     from harness.workshop import Workshop
 
-    store = Workshop.open(_load(config, set_)).store
+    store = Workshop.open(_load(config, set_, with_)).store
     counts = store.counts
     result = {
         "events": counts.events,
@@ -73,7 +77,7 @@ def prepare(config: Config, set_: Changes = None, as_json: Json = False) -> None
 
 
 @app.command()
-def train(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def train(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Pretrain the model of a configuration, and its control under `none`, on Ray Train, before the validation cut.
 
     Example: lethe train configs/quickstart.yaml --set train.workers=2
@@ -81,7 +85,7 @@ def train(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     from harness.tables import pairs
     from harness.workshop import Workshop
 
-    settings = _load(config, set_)
+    settings = _load(config, set_, with_)
     fits = Workshop.open(settings).pretrain()
     found = {term.label: fits.curve(term) for term in settings.model.terms}
     terms, curves = list(found), {label: curve.to_dict() for label, curve in found.items() if curve}
@@ -89,7 +93,7 @@ def train(config: Config, set_: Changes = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def search(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Search the space of a configuration with Ray Tune, and the same under `none`.
 
     Example: lethe search configs/quickstart.yaml --set search.trials=64
@@ -99,7 +103,7 @@ def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     from harness.tables import show_search
     from harness.workshop import Workshop
 
-    settings = _load(config, set_)
+    settings = _load(config, set_, with_)
     if settings.search is None:
         raise ConfigurationError("`lethe search` needs a block `search` with `trials` and `space`.")
     workshop = Workshop.open(settings)
@@ -114,7 +118,7 @@ def search(config: Config, set_: Changes = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def finetune(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Fine-tune the pretrained model of a configuration on the recent window, and say whether validation keeps it.
 
     Example: lethe finetune configs/quickstart.yaml --set finetune.window_days=30
@@ -123,7 +127,7 @@ def finetune(config: Config, set_: Changes = None, as_json: Json = False) -> Non
     from harness.tables import pairs
     from harness.workshop import Workshop
 
-    settings = _load(config, set_)
+    settings = _load(config, set_, with_)
     if settings.finetune is None:
         raise ConfigurationError(
             "`lethe finetune` needs a block `finetune`, such as finetune: {window_days: 60}."
@@ -143,6 +147,7 @@ def evaluate(
         str | None, typer.Option("--model", help="Evaluate this registered version or alias.")
     ] = None,
     set_: Changes = None,
+    with_: With = None,
     as_json: Json = False,
 ) -> None:
     """Fit what a configuration describes, without a search, and evaluate it; or evaluate a registered version.
@@ -152,7 +157,7 @@ def evaluate(
     from harness.evaluating import evaluate_configuration
     from harness.tables import show_evaluation
 
-    _emit(evaluate_configuration(_load(config, set_), stage, model), as_json, show_evaluation)
+    _emit(evaluate_configuration(_load(config, set_, with_), stage, model), as_json, show_evaluation)
 
 
 @app.command()
@@ -160,6 +165,7 @@ def compare(
     config: Config,
     others: Annotated[list[str], typer.Argument(help="Configurations, versions or aliases to compare with.")],
     set_: Changes = None,
+    with_: With = None,
     as_json: Json = False,
 ) -> None:
     """Compare the model of a configuration with others on the same test queries, paired.
@@ -169,7 +175,7 @@ def compare(
     from harness.evaluating import compare_models
     from harness.tables import show_comparison
 
-    _emit(compare_models(_load(config, set_), others, set_), as_json, show_comparison)
+    _emit(compare_models(_load(config, set_, with_), others, set_, with_), as_json, show_comparison)
 
 
 @app.command()
@@ -183,6 +189,7 @@ def recommend(
     model: Which = "champion",
     explain: Annotated[bool, typer.Option("--explain", help="Show what holds each item up.")] = False,
     set_: Changes = None,
+    with_: With = None,
     as_json: Json = False,
 ) -> None:
     """Recommend items to a user of the log at a moment.
@@ -192,7 +199,7 @@ def recommend(
     from harness.recommend import recommend_to
     from harness.tables import show_recommendation
 
-    result = recommend_to(_load(config, set_), user, at, k, model, explain)
+    result = recommend_to(_load(config, set_, with_), user, at, k, model, explain)
     _emit(result, as_json, show_recommendation)
 
 
@@ -201,6 +208,7 @@ def promote(
     config: Config,
     version: Annotated[str, typer.Argument(help="A version number or alias.")] = "candidate",
     set_: Changes = None,
+    with_: With = None,
     as_json: Json = False,
 ) -> None:
     """Let the gate decide whether a registered version becomes champion.
@@ -210,11 +218,11 @@ def promote(
     from harness.evaluating import promote_version
     from harness.tables import show_decision
 
-    _emit(promote_version(_load(config, set_), version), as_json, show_decision)
+    _emit(promote_version(_load(config, set_, with_), version), as_json, show_decision)
 
 
 @app.command()
-def rollback(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def rollback(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Make the champion before the present one champion again.
 
     Example: lethe rollback configs/quickstart.yaml
@@ -222,7 +230,7 @@ def rollback(config: Config, set_: Changes = None, as_json: Json = False) -> Non
     from harness.evaluating import registry_of
     from harness.tables import pairs
 
-    was, now = registry_of(_load(config, set_)).rollback()
+    was, now = registry_of(_load(config, set_, with_)).rollback()
     _emit({"name": now.name, "was": was.version, "champion": now.version}, as_json, pairs)
 
 
@@ -244,7 +252,7 @@ def models(
 
 
 @app.command()
-def report(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def report(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Write the report of a run that is done once more, and say where it is.
 
     Example: lethe report configs/quickstart.yaml
@@ -252,7 +260,7 @@ def report(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     from harness.publishing import write_report
     from harness.tables import pairs
 
-    _emit({"report": str(write_report(_load(config, set_)))}, as_json, pairs)
+    _emit({"report": str(write_report(_load(config, set_, with_)))}, as_json, pairs)
 
 
 @app.command()
@@ -262,6 +270,7 @@ def run(
         bool, typer.Option("--fresh", help="Do a run that is done again, from the start.")
     ] = False,
     set_: Changes = None,
+    with_: With = None,
     as_json: Json = False,
 ) -> None:
     """The main job: prepare, pretrain, search, fine-tune, evaluate, simulate the A/B test, register, report.
@@ -273,11 +282,11 @@ def run(
     from harness import pipeline
     from harness.tables import show_run
 
-    _emit(pipeline.run(_load(config, set_), config, fresh=fresh), as_json, show_run)
+    _emit(pipeline.run(_load(config, set_, with_), config, fresh=fresh), as_json, show_run)
 
 
 @app.command()
-def doctor(config: Config, set_: Changes = None, as_json: Json = False) -> None:
+def doctor(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
     """Look at what a configuration needs (Python, packages, data, disk, Ray, MLflow) and say what to mend.
 
     Example: lethe doctor configs/quickstart.yaml
@@ -286,7 +295,7 @@ def doctor(config: Config, set_: Changes = None, as_json: Json = False) -> None:
     from harness.errors import IncompleteError
     from harness.tables import show_checks
 
-    result = examine(_load(config, set_))
+    result = examine(_load(config, set_, with_))
     _emit(result, as_json, show_checks)
     if not result["well"]:
         raise IncompleteError("something is to be mended, see above.")

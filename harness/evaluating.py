@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,15 @@ def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
 
 
 def compare_models(
-    settings: RunSettings, others: list[str], changes: list[str] | None = None
+    settings: RunSettings,
+    others: list[str],
+    changes: list[str] | None = None,
+    shapes: Sequence[Path] | None = None,
 ) -> dict[str, Any]:
     """The model of the configuration against others, paired on the same test queries.
 
-    Each of the others is a configuration file on the same data, changed by the same `changes`, or a version or alias
-    of the registered model.
+    Each of the others is a configuration file on the same data, under the same `shapes` and `changes`, or a version or
+    alias of the registered model.
     """
     workshop = Workshop.open(settings)
     stage = workshop.test
@@ -108,7 +112,7 @@ def compare_models(
     level = settings.evaluate.level
     entries = []
     for other in others:
-        theirs = _other(settings, stage, other, changes)
+        theirs = _other(settings, stage, other, changes, shapes or ())
         with bar(f"evaluate {other}"):
             second = stage.evaluate(theirs, metrics, ks)
         entries.append({"against": other, **_paired(first, second, stage, level, settings.evaluate.interval)})
@@ -216,11 +220,11 @@ def _package(registry: Registry, which: str, stage: Stage) -> Package:
 
 
 def _other(
-    settings: RunSettings, stage: Stage, other: str, changes: list[str] | None
+    settings: RunSettings, stage: Stage, other: str, changes: list[str] | None, shapes: Sequence[Path]
 ) -> Model | ForeignScorer:
     if Path(other).suffix not in (".yaml", ".yml"):
         return foreign(stage, _package(registry_of(settings), other, stage))
-    theirs = load(other, changes)
+    theirs = load(other, changes, shapes)
     workshop = Workshop.open(theirs)
     same_data = workshop.store.fingerprint == stage.store.fingerprint and theirs.data.repeats == stage.repeats
     if not same_data or theirs.split != settings.split:

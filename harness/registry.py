@@ -153,13 +153,21 @@ class Registry:
         found = self.client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
-        location = None
-        if self.uri.startswith(
-            "sqlite:///"
-        ):  # beside the database, not in the `mlruns` that flips MLflow's default
-            folder = Path(self.uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / self.name
-            location = folder.as_uri()
-        return str(self.client.create_experiment(self.name, artifact_location=location))
+        return str(self.client.create_experiment(self.name, artifact_location=self._own_location()))
+
+    def _own_location(self) -> str | None:
+        """For a database file, beside it, not in the `mlruns` that flips MLflow's default; None where a server says."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        folder = Path(self.uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts" / self.name
+        return folder.as_uri()
+
+    def artifact_location(self) -> str:
+        """The folder or URI below which the artifacts of this model's runs lie, or will lie."""
+        found = self.client.get_experiment_by_name(self.name)
+        if found is not None:
+            return str(found.artifact_location)
+        return self._own_location() or str(self.client.get_experiment("0").artifact_location)
 
     def log(
         self, run_id: str, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]

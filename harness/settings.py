@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pydantic import (
 )
 
 from evaluators import Method, resolve
+from harness import trees
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
 from harness.off_policy_settings import OffPolicySettings
@@ -60,11 +63,39 @@ class EvaluateSettings(_Settings):
 
 
 class TrainSettings(_Settings):
-    """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each."""
+    """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each.
 
-    workers: int = Field(0, ge=0)
+    Attributes:
+        workers: so many, or `[fewest, most]`: as many as there is room for, and after nodes are lost with those left.
+        gpu: whether each takes a GPU.
+        max_failures: so often a fit goes on from its last checkpoint after a worker or its node was lost.
+    """
+
+    workers: int | tuple[int, int] = 0
     gpu: bool = False
     max_failures: int = Field(0, ge=0)
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _number_or_range(cls, workers: Any) -> Any:
+        ranged = isinstance(workers, list | tuple)
+        counts = list(workers) if ranged else [workers]
+        whole = all(type(count) is int for count in counts)
+        if not whole or len(counts) != 1 + ranged or not ranged <= counts[0] <= counts[-1]:
+            raise ValueError(
+                "must be a number of workers from 0 on, or [fewest, most] with 1 <= fewest <= most, "
+                f"but got {workers!r}."
+            )
+        return workers
+
+    @property
+    def fewest(self) -> int:
+        """The workers without which no fit begins."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most(self) -> int:
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
 
 
 class AbSettings(_Settings):
@@ -187,61 +218,30 @@ def _per_query(metric: str, where: str) -> None:
         )
 
 
-def load(path: Path | str, changes: list[str] | None = None) -> RunSettings:
-    """Read a configuration file, apply `a.b=value` changes, check everything.
+def load(
+    path: Path | str, changes: Sequence[str] | None = None, shapes: Sequence[Path | str] = ()
+) -> RunSettings:
+    """Read a configuration file, lay other files over it, apply `a.b=value` changes, check everything.
 
-    Relative paths of the data are taken from the file's folder.
+    Args:
+        shapes: files with some settings each, such as those of `configs/cluster/`; a later one lies over those before.
+
+    Relative paths of the data are taken from the folder of `path`.
 
     Raises:
         ConfigurationError: in one line, what is wrong and what to write instead.
     """
     path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigurationError(f"A configuration must be a file, but there is none at `{path}`.") from None
-    except IsADirectoryError:
-        raise ConfigurationError(f"A configuration must be a file, but `{path}` is a folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = str(error).replace("\n", " ")
-        raise ConfigurationError(f"A configuration must be YAML, but `{path}` is not: {where}") from None
-    if not isinstance(tree, dict):
-        raise ConfigurationError(
-            f"A configuration must be a mapping, but `{path}` holds {type(tree).__name__}."
-        )
+    files = [(name, trees.read(name)) for name in (path, *map(Path, shapes))]
+    tree = reduce(trees.lay_over, (content for _, content in files))
     for change in changes or []:
-        _set(tree, change)
+        trees.change(tree, change)
     try:
         settings = RunSettings.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError(f"{path}: {_one_line(error)}") from None
+        where = trees.source(error.errors()[0]["loc"], files)
+        raise ConfigurationError(f"{where}: {_one_line(error)}") from None
     return settings.model_copy(update={"data": settings.data.resolve(path.absolute().parent)})
-
-
-def _set(tree: dict[str, Any], change: str) -> None:
-    """`model.terms.0.weight=2`: a number steps into a list."""
-    name, equals, text = change.partition("=")
-    if not equals or not name:
-        raise ConfigurationError(f"`--set` takes NAME=VALUE, as in split.protocol=loo, but got {change!r}.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigurationError(f"`--set {change}`: the value must be YAML, but got {text!r}.") from None
-    *steps, last = name.split(".")
-    node: Any = tree
-    for step in steps:
-        if isinstance(node, list) and step.isdecimal() and int(step) < len(node):
-            node = node[int(step)]
-        elif isinstance(node, dict):
-            node = node.setdefault(step, {})
-        else:
-            raise ConfigurationError(f"`--set {change}`: there is no `{step}` to step into.")
-    if isinstance(node, list) and last.isdecimal() and int(last) < len(node):
-        node[int(last)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
-        raise ConfigurationError(f"`--set {change}`: there is no `{last}` to set.")
 
 
 def _one_line(error: ValidationError) -> str:

@@ -169,6 +169,8 @@ def show_checks(result: dict[str, Any]) -> None:
     table = _table("check", "", "found")
     for entry in result["checks"]:
         table.add_row(entry["check"], "well" if entry["well"] else "mend", entry["found"])
+        if not entry["well"]:
+            table.add_row("", "→", entry["mend"])
     out.print(table)
 
 

@@ -24,7 +24,7 @@ from harness.data import Store, prepare
 from harness.errors import ConfigurationError, IncompleteError
 from harness.objective import ValidationObjective
 from harness.progress import bar, say, watching
-from harness.settings import RunSettings
+from harness.settings import RunSettings, TrainSettings
 from harness.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
@@ -161,7 +161,7 @@ class Workshop:
         with bar(title) as line:
             if train.workers:
                 cluster.connect()
-                _fits_the_cluster(train.workers, train.gpu)
+                _fits_the_cluster(train)
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
@@ -347,14 +347,14 @@ def _known_groups(model: ModelSettings, store: Store) -> None:
             raise ConfigurationError(f"The term {term.label!r}: {error}") from None
 
 
-def _fits_the_cluster(workers: int, gpu: bool) -> None:
+def _fits_the_cluster(train: TrainSettings) -> None:
     """Ray waits without end for workers that it has no room for; where no autoscaler can make any, say so."""
-    kind = "GPU" if gpu else "CPU"
+    kind = "GPU" if train.gpu else "CPU"
     room = cluster.processors(kind)
-    if not os.environ.get("RAY_ADDRESS") and workers > room:
+    if not os.environ.get("RAY_ADDRESS") and train.fewest > room:
         raise ConfigurationError(
-            f"`train.workers` must be at most {room}, the {kind}s of this machine, but got {workers}; set RAY_ADDRESS "
-            "to use a larger cluster."
+            f"`train.workers` must be at most {room}, the {kind}s of this machine, but got {train.fewest}; set "
+            "RAY_ADDRESS to use a larger cluster."
         )
 
 

@@ -104,11 +104,17 @@ class Fit:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a fit may use: 0 workers run it inside this process (Ray Train's local mode, no cluster needed)."""
+    """What a fit may use: 0 workers run it inside this process (Ray Train's local mode, no cluster needed); of
+    (fewest, most) Ray Train takes as many as the cluster has room for, and goes on with fewer when it loses some."""
 
-    workers: int = 0
+    workers: int | tuple[int, int] = 0
     gpu: bool = False
     max_failures: int = 0
+
+    @property
+    def crew(self) -> str:
+        """`2`, or `2 to 8`."""
+        return str(self.workers) if isinstance(self.workers, int) else "{} to {}".format(*self.workers)
 
 
 def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fits]:
@@ -146,7 +152,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
         reasons = "; ".join(dict.fromkeys(reason(failure) for failure in failures))
-        raise RuntimeError(f"the fit on {resources.workers} workers failed: {reasons or error}") from error
+        raise RuntimeError(f"the fit on {resources.crew} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {reason(error)}") from error
     except SystemExit as error:  # Ray's answer to an interrupt: exit code 0, with the work not done

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray.train
 
 from tests.trainers import helpers
 from tests.trainers.neural import NEURAL, OWN, SMALL
@@ -244,6 +245,35 @@ def test_two_workers_fit_the_same_as_this_process(
     local: list[Fits], two_workers: list[Fits], data: TrainingData
 ) -> None:
     same_fits(local, two_workers, data)
+
+
+@pytest.mark.slow
+def test_a_range_of_workers_takes_what_there_is_room_for(
+    local: list[Fits], stored: Path, data: TrainingData, tmp_path: Path, ray_session: str
+) -> None:
+    """Four do not fit into two CPUs; the fit does not wait for them, and is the same fit."""
+    same_fits(local, fit(requests(stored, tmp_path), Resources(workers=(1, 4))), data)
+
+
+@pytest.mark.parametrize(("workers", "said"), [(2, "on 2 workers"), ((2, 8), "on 2 to 8 workers")])
+def test_what_a_fit_may_use_reaches_ray_train(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | tuple[int, int], said: str
+) -> None:
+    asked: dict[str, Any] = {}
+
+    class Trainer:
+        def __init__(self, loop: Any, **options: Any) -> None:
+            asked.update(options)
+
+        def fit(self) -> None:
+            raise ray.train.TrainingFailedError("all are gone")
+
+    monkeypatch.setattr("trainers.pretrain.TorchTrainer", Trainer)
+    with pytest.raises(RuntimeError, match=f"the fit {said} failed: all are gone"):
+        fit(requests(stored, tmp_path), Resources(workers, gpu=True, max_failures=5))
+    scaling = asked["scaling_config"]
+    assert (scaling.num_workers, scaling.use_gpu) == (workers, True)
+    assert asked["run_config"].failure_config.max_failures == 5
 
 
 def test_what_is_done_is_not_done_again(
