@@ -13,17 +13,15 @@ from harness.evaluating import registry_of
 from harness.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
+from trainers.explanation import Share, explain
 from trainers.histories import Histories
 from trainers.log import Queries
-from trainers.model import scaled
-
-EVENTS_SHOWN = 5
 
 
 def recommend_to(
-    settings: RunSettings, user: str, at: str | None, k: int, which: str, explain: bool
+    settings: RunSettings, user: str, at: str | None, k: int, which: str, explained: bool
 ) -> dict[str, Any]:
-    """The JSON of `lethe recommend`: items with scores, and with `explain` the terms and events behind them.
+    """The JSON of `lethe recommend`: items with scores, and where `explained` the terms and events behind them.
 
     Raises:
         ConfigurationError: the user or the version is not known, or the moment is not readable.
@@ -35,58 +33,65 @@ def recommend_to(
     found = np.flatnonzero(store.users == user)
     if not len(found):
         raise ConfigurationError(f"`--user` must be a user id of the log, but there is no {user!r}.")
-    moment = datetime.now(UTC).timestamp() if at is None else _moment(at)
+    moment = moment_of(at)
     begin, stop = int(store.offsets[found[0]]), int(store.offsets[found[0] + 1])
     end = begin + int(np.searchsorted(store.times[begin:stop], moment, side="left"))
     empty = np.zeros(0, np.int64)
     query = Queries(np.array([moment]), np.array([begin]), np.array([end]), np.zeros(2, np.int64), empty)
-    histories = Reader(package, store).histories(query)
-    columns, scores = package.top(histories, k)
-    items = []
-    for column, score in zip(columns[0].tolist(), scores[0].tolist(), strict=True):
-        if column >= 0:
-            entry = {"item": package.items[column], "title": package.titles[column], "score": score}
-            items.append(entry | (_explanation(package, histories, column) if explain else {}))
     return {
         "user": user,
-        "at": datetime.fromtimestamp(moment, UTC).isoformat(),
+        "at": _told(moment),
         "model": {"name": version.name, "version": version.version},
         "events": end - begin,
-        "items": items,
+        "items": _items(package, Reader(package, store).histories(query), k, explained),
     }
 
 
-def _explanation(package: Package, histories: Histories, column: int) -> dict[str, Any]:
-    """The score of an item as a sum over terms, and the events that add most to it."""
-    terms = {}
-    events: dict[int, dict[str, Any]] = {}
-    for term, encoder in zip(package.model.settings.terms, package.model.encoders, strict=True):
-        if term.weight == 0:
-            continue
-        terms[term.label] = term.weight * float(scaled(term, encoder.score(histories))[0, column])
-        split = encoder.event_scores(histories, column) if term.scale == "raw" else None
-        if split is None:
-            continue
-        left = encoder.left(histories)
-        for event in np.argsort(-np.abs(split), kind="stable")[:EVENTS_SHOWN].tolist():
-            if split[event]:
-                entry = events.setdefault(
-                    event,
-                    {
-                        "item": package.items[histories.columns[event]],
-                        "title": package.titles[histories.columns[event]],
-                        "age_days": float(histories.days[event]),
-                        "left": {},
-                        "adds": {},
-                    },
-                )
-                entry["left"][term.label] = float(left[event])
-                entry["adds"][term.label] = term.weight * float(split[event])
-    ranked = sorted(events.values(), key=lambda entry: -abs(sum(entry["adds"].values())))
-    return {"terms": terms, "events": ranked[:EVENTS_SHOWN]}
+def _items(package: Package, histories: Histories, k: int, explained: bool) -> list[dict[str, Any]]:
+    """The best items, their scores the exact sums of what holds them up, best first."""
+    columns = [column for column in package.top(histories, k)[0][0].tolist() if column >= 0]
+    items = []
+    for column, shares in zip(columns, explain(package.model, histories, columns), strict=True):
+        entry = _named(package, column) | {"score": sum(share.total for share in shares)}
+        items.append(entry | (_explanation(package, histories, shares) if explained else {}))
+    return sorted(items, key=lambda entry: -entry["score"])
 
 
-def _moment(text: str) -> float:
+def _explanation(package: Package, histories: Histories, shares: list[Share]) -> dict[str, Any]:
+    """What each term adds; the events, those that add most first; and what no event adds by itself."""
+    adding = np.any([share.events != 0 for share in shares], axis=0)
+    events = []
+    for event in np.flatnonzero(adding).tolist():
+        here = [share for share in shares if share.events[event] != 0]
+        events.append(
+            _named(package, int(histories.columns[event]))
+            | {
+                "at": _told(float(histories.times[event])),
+                "age_days": float(histories.days[event]),
+                "age_moments": int(histories.moments[event]),
+                "left": {share.label: float(share.left[event]) for share in here},
+                "adds": {share.label: float(share.events[event]) for share in here},
+            }
+        )
+    return {
+        "terms": {share.label: share.total for share in shares},
+        "events": sorted(events, key=lambda entry: -abs(sum(entry["adds"].values()))),
+        "rest": {share.label: share.rest for share in shares if share.rest != 0},
+    }
+
+
+def _named(package: Package, column: int) -> dict[str, Any]:
+    return {"item": package.items[column], "title": package.titles[column]}
+
+
+def _told(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
+def moment_of(text: str | None) -> float:
+    """Unix seconds of what `--at` says, now where it says nothing; ConfigurationError where it cannot be read."""
+    if text is None:
+        return datetime.now(UTC).timestamp()
     with contextlib.suppress(ValueError, OverflowError, OSError):  # no number, or none that is a date
         return datetime.fromtimestamp(float(text), UTC).timestamp()
     try:
