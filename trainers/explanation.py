@@ -71,7 +71,5 @@ def _shares(
     shares = []
     for column in columns:
         split = encoder.split(histories, column, float(scores[0, column]))
-        shares.append(
-            Share(term.label, split.events * factor, split.left, (split.rest - centre) * factor)
-        )
+        shares.append(Share(term.label, split.events * factor, split.left, (split.rest - centre) * factor))
     return shares

@@ -427,9 +427,12 @@ def test_a_run_without_a_search(lethe: Command, config: Path) -> None:
     assert said.json["search"] is None
     assert said.json["comparison"]["against"] == "none"
     assert said.json["model"]["version"] == 1
+    assert Registry("closed").package(Registry("closed").find("1")).known is not None
     table = lethe("run", str(config))
     assert "found done" in table.err
     assert "closed v1 (candidate" in table.out
+    assert lethe("run", str(config), "--set", "registry.users=false").code == 0
+    assert Registry("closed").package(Registry("closed").find("2")).known is None
 
 
 def test_search(lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,9 +63,7 @@ def test_a_standardised_term_has_its_mean_as_rest() -> None:
         assert share.events.sum() == pytest.approx(3 * raw[column] / raw.std(), rel=1e-12)
         assert share.rest == pytest.approx(-3 * raw.mean() / raw.std(), rel=1e-12)
         assert share.total == pytest.approx(model.score(history())[0, column], rel=1e-6)
-    nobody = Histories.of(
-        LOG, helpers.queries_of([(0.0, 0, 0, [])]), np.arange(3, dtype=np.int32), 3
-    )
+    nobody = Histories.of(LOG, helpers.queries_of([(0.0, 0, 0, [])]), np.arange(3, dtype=np.int32), 3)
     assert explain(model, nobody, [1])[0][0].total == 0
 
 
@@ -73,7 +71,8 @@ def test_a_standardised_term_has_its_mean_as_rest() -> None:
 def test_learned_retention_is_shared_out_by_what_is_left(kind: str) -> None:
     """gain · log1p(Σ left), each event by its part; what was too long ago to be read adds nothing."""
     encoder = neural(kind, 3, own=OWN, max_history=2)
-    assert isinstance(encoder, Neural) and encoder.module.own is not None
+    assert isinstance(encoder, Neural)
+    assert encoder.module.own is not None
     model = Model(ModelSettings(terms=(encoder.settings,)), [encoder], 3)
     [[share]] = explain(model, history(), [0])
     assert share.left[0] == share.left[1] == 0 < share.left[2]
