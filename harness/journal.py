@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from harness.files import whole
 
 TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -46,13 +47,10 @@ class Journal:
     @classmethod
     def create(cls, file: Path, about: dict[str, str]) -> None:
         """An empty one, whole or not at all."""
-        partial = file.with_name(f".{file.name}.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(partial)) as db:
+        with whole(file) as partial, contextlib.closing(sqlite3.connect(partial)) as db:
             db.executescript(TABLES)
             db.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             db.commit()
-        os.replace(partial, file)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -61,16 +61,4 @@ class KnownUsers:
                 "`items` and `times` instead, which may be empty."
             )
         numbers = np.array([self._number[user] for user in users], np.int64)
-        begin, stop = self.log.offsets[numbers], self.log.offsets[numbers + 1]
-        ends = [
-            low + int(np.searchsorted(self.log.times[low:high], moment, side="left"))
-            for low, high, moment in zip(begin.tolist(), stop.tolist(), at, strict=True)
-        ]
-        nobody = np.zeros(0, np.int64)
-        return Queries(
-            np.asarray(at, np.float64),
-            begin,
-            np.array(ends, np.int64),
-            np.zeros(len(numbers) + 1, np.int64),
-            nobody,
-        )
+        return self.log.asked(numbers, np.asarray(at, np.float64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -64,12 +64,19 @@ class LiveState:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """One that `make` has made; ValueError where it has not, or not to the end."""
+        if not cls.whole(folder):
+            raise ValueError(f"{folder} must hold a live state that is whole, but does not; make it (again).")
+        return cls(folder)
+
+    @staticmethod
+    def whole(folder: Path) -> bool:
+        """Whether `make` has come to its end there."""
         if not (folder / JOURNAL).exists():
-            raise ValueError(f"a live state must have been made, but {folder} holds none.")
-        live = cls(folder)
-        if live.journal.said("filled") is None:
-            raise ValueError(f"{folder} must be whole, but making it was interrupted; make it again.")
-        return live
+            return False
+        journal = Journal(folder / JOURNAL)
+        filled = journal.said("filled")
+        journal.close()
+        return filled is not None
 
     @classmethod
     def make(
@@ -79,6 +86,7 @@ class LiveState:
         users: KnownUsers | None = None,
         about: dict[str, Any] | None = None,
         states: int = 12,
+        progress: Callable[[int], None] = lambda users: None,
     ) -> Self:
         """Begin with a model and the events of its users; where it was interrupted it goes on, where it is done it is
         opened.
@@ -87,6 +95,7 @@ class LiveState:
             users: those that the package brings where they are left out.
             about: what the model is known by.
             states: exponentials for each curve, as `trainers.serving.compiled` takes them.
+            progress: told how many users are there.
 
         Raises:
             ValueError: a term of the model has no state of constant size, or the folder holds another model's state.
@@ -100,10 +109,10 @@ class LiveState:
                 f"{folder} must be of the model {about}, but is of {live.about}; name another folder."
             )
         if live.journal.said("filled") is None:
-            live._fill(users or package.known)
+            live._fill(users or package.known, progress)
         return live
 
-    def _fill(self, users: KnownUsers | None) -> None:
+    def _fill(self, users: KnownUsers | None, progress: Callable[[int], None]) -> None:
         done = self.journal.users()
         todo = [number for number, user in enumerate(users.ids) if user not in done] if users else []
         for start in range(0, len(todo), BLOCK):
@@ -112,6 +121,7 @@ class LiveState:
                     assert users is not None
                     self.journal.add_all(self._logged(users, number))
                     self._keep(users.ids[number], self._replay(users.ids[number]))
+            progress(len(done) + min(start + BLOCK, len(todo)))
         with self.journal.transaction():
             self.journal.say("filled", "true")
 

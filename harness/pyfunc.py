@@ -79,7 +79,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
                 columns, scores = self.package.top(
                     read(rows, places, moments), k, exclude_seen=params.get("exclude_seen")
                 )
-                for place, row, values in zip(places, columns, scores, strict=True):
+                for place, row, values in zip(places.tolist(), columns, scores, strict=True):
                     items = [self.package.items[column] for column in row if column >= 0]
                     answer[place] = items, values[row >= 0].tolist()
         return pd.DataFrame([answer[place] for place in range(len(rows))], columns=["items", "scores"])
@@ -122,7 +122,7 @@ def _moments(rows: pd.DataFrame, common: float | None) -> list[float]:
 
 def _column(rows: pd.DataFrame, name: str) -> list[Any]:
     """An optional column: None for a row that has no value there."""
-    values = rows[name].tolist() if name in rows else [None] * len(rows)
+    values: list[Any] = rows[name].tolist() if name in rows else [None] * len(rows)
     return [None if np.ndim(value) == 0 and pd.isna(value) else value for value in values]
 
 

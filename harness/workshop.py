@@ -149,7 +149,7 @@ class Workshop:
         with bar(title) as line:
             if train.workers:
                 cluster.connect()
-                _fits_the_cluster(train.workers, train.gpu)
+                fits_the_cluster(train.workers, train.gpu)
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
@@ -335,7 +335,7 @@ def _known_groups(model: ModelSettings, store: Store) -> None:
             raise ConfigurationError(f"The term {term.label!r}: {error}") from None
 
 
-def _fits_the_cluster(workers: int, gpu: bool) -> None:
+def fits_the_cluster(workers: int, gpu: bool) -> None:
     """Ray waits without end for workers that it has no room for; where no autoscaler can make any, say so."""
     kind = "GPU" if gpu else "CPU"
     room = cluster.processors(kind)

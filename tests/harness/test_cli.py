@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from harness import cli
 from harness.data import Store
 from harness.package import Package
 from harness.registry import Registry
-from tests.harness.conftest import CLOSED, Command, Finished, packaged
+from tests.harness.conftest import CLOSED, Command, Finished
 
 COMMANDS = [
     "prepare", "train", "finetune", "search", "evaluate", "compare", "recommend", "promote", "rollback", "models",
@@ -27,26 +26,6 @@ COMMANDS = [
 DAY = 86_400.0
 FIGURE = {"mean", "low", "high"}
 DIFFERENCE = {"difference", "low", "high", "p"}
-
-
-@pytest.fixture
-def config(work: Path, small_log: Path) -> Path:
-    shutil.copy(small_log, work / "events.csv")
-    path = work / "closed.yaml"
-    path.write_text(CLOSED)
-    return path
-
-
-@pytest.fixture
-def shop(config: Path, store: Store, package: Package) -> Registry:
-    """Three versions: a champion that remembers everything by popularity, two candidates that do better."""
-    registry = Registry("closed")
-    popular = packaged(store, [{"kind": "trend"}])
-    for token, made in (("first", popular), ("second", package), ("third", package)):
-        with registry.run(token, token) as run_id:
-            registry.register(run_id, token, made, {"metrics": token})
-    registry.promote(registry.find("1"), {"promoted": True})
-    return registry
 
 
 # Help and errors

@@ -42,7 +42,8 @@ def history(package: Package, user: str) -> list[tuple[str, float]]:
 
 def exact(package: Package, events: list[tuple[str, float]], at: float) -> npt.NDArray[np.float64]:
     items, times = [item for item, _ in events], [when for _, when in events]
-    return package.model.score(package.histories([(items, times, None)], [at]))[0]
+    scores: npt.NDArray[np.float64] = package.model.score(package.histories([(items, times, None)], [at]))[0]
+    return scores
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_model_without_a_state_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match="`mlp` of the kind `mlp` reads its history anew"):
         LiveState.make(tmp_path / "live", mlp)
     assert not (tmp_path / "live").exists()
-    with pytest.raises(ValueError, match="must have been made"):
+    with pytest.raises(ValueError, match="must hold a live state that is whole"):
         LiveState.open(tmp_path / "live")
 
 
@@ -169,7 +170,8 @@ def test_making_one_goes_on_where_it_was_interrupted(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.live.BLOCK", 7)
-    keep, done = LiveState._keep, []
+    keep = LiveState._keep
+    done: list[str] = []
 
     def stop(live: LiveState, user: str, state: Any) -> None:
         if len(done) == 17:
@@ -181,7 +183,7 @@ def test_making_one_goes_on_where_it_was_interrupted(
         patch.setattr(LiveState, "_keep", stop)
         with pytest.raises(KeyboardInterrupt):
             LiveState.make(tmp_path / "live", package)
-    with pytest.raises(ValueError, match="making it was interrupted"):
+    with pytest.raises(ValueError, match="must hold a live state that is whole"):
         LiveState.open(tmp_path / "live")
     whole = LiveState.make(tmp_path / "whole", package)
     again = LiveState.make(tmp_path / "live", package)

@@ -236,12 +236,14 @@ def served(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_times_may_be_whole_numbers(served: Any, package: Package) -> None:
     rows = frame(package)
-    whole = rows.assign(times=[[int(t) for t in times] for times in rows["times"]], at=rows["at"].astype(int))
+    whole = rows.assign(
+        times=pd.Series([[int(t) for t in times] for times in rows["times"]]), at=rows["at"].astype(int)
+    )
     assert whole["at"].dtype == np.int64
     assert served.predict(whole).equals(served.predict(rows))
-    arrays = whole.assign(times=[np.array(times, np.int64) for times in whole["times"]])
+    arrays = whole.assign(times=pd.Series([np.array(times, np.int64) for times in whole["times"]]))
     assert served.predict(arrays).equals(served.predict(rows))
-    weighted = whole.assign(weights=[[1] * len(times) for times in whole["times"]])
+    weighted = whole.assign(weights=pd.Series([[1] * len(times) for times in whole["times"]]))
     assert served.predict(weighted).equals(served.predict(rows))
 
 
@@ -268,7 +270,7 @@ def test_params_say_the_moment_and_what_is_left_out(served: Any, package: Packag
     now = int(rows["at"][0])
     without = rows.drop(columns="at")
     assert served.predict(without, params={"at": now}).equals(served.predict(rows.assign(at=now)))
-    later = served.predict(rows.assign(at=[now, None, now]), params={"at": now + 86_400})
+    later = served.predict(rows.assign(at=pd.Series([now, None, now])), params={"at": now + 86_400})
     assert later["scores"][0] == served.predict(rows.assign(at=now))["scores"][0]
     some = served.predict(rows, params={"k": 40, "exclude_seen": True})["items"]
     every = served.predict(rows, params={"k": 40, "exclude_seen": False})["items"]

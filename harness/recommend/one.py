@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,11 @@ import numpy as np
 from harness.errors import ConfigurationError
 from harness.evaluating import registry_of
 from harness.package import Package, Reader
+from harness.recommend.moment import moment_of, told
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers.explanation import Share, explain
 from trainers.histories import Histories
-from trainers.log import Queries
 
 
 def recommend_to(
@@ -34,15 +32,12 @@ def recommend_to(
     if not len(found):
         raise ConfigurationError(f"`--user` must be a user id of the log, but there is no {user!r}.")
     moment = moment_of(at)
-    begin, stop = int(store.offsets[found[0]]), int(store.offsets[found[0] + 1])
-    end = begin + int(np.searchsorted(store.times[begin:stop], moment, side="left"))
-    empty = np.zeros(0, np.int64)
-    query = Queries(np.array([moment]), np.array([begin]), np.array([end]), np.zeros(2, np.int64), empty)
+    query = store.log.asked(found, np.array([moment]))
     return {
         "user": user,
-        "at": _told(moment),
+        "at": told(moment),
         "model": {"name": version.name, "version": version.version},
-        "events": end - begin,
+        "events": int((query.end - query.begin)[0]),
         "items": _items(package, Reader(package, store).histories(query), k, explained),
     }
 
@@ -66,7 +61,7 @@ def _explanation(package: Package, histories: Histories, shares: list[Share]) ->
         events.append(
             _named(package, int(histories.columns[event]))
             | {
-                "at": _told(float(histories.times[event])),
+                "at": told(float(histories.times[event])),
                 "age_days": float(histories.days[event]),
                 "age_moments": int(histories.moments[event]),
                 "left": {share.label: float(share.left[event]) for share in here},
@@ -82,22 +77,3 @@ def _explanation(package: Package, histories: Histories, shares: list[Share]) ->
 
 def _named(package: Package, column: int) -> dict[str, Any]:
     return {"item": package.items[column], "title": package.titles[column]}
-
-
-def _told(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat()
-
-
-def moment_of(text: str | None) -> float:
-    """Unix seconds of what `--at` says, now where it says nothing; ConfigurationError where it cannot be read."""
-    if text is None:
-        return datetime.now(UTC).timestamp()
-    with contextlib.suppress(ValueError, OverflowError, OSError):  # no number, or none that is a date
-        return datetime.fromtimestamp(float(text), UTC).timestamp()
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"`--at` must be a date and time as in 2011-12-01T09:30, or unix seconds, but got {text!r}."
-        ) from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
