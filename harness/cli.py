@@ -181,26 +181,33 @@ def compare(
 @app.command()
 def recommend(
     config: Config,
-    user: Annotated[str, typer.Option(help="A user id of the log.")],
+    user: Annotated[str | None, typer.Option(help="A user id of the log.")] = None,
     at: Annotated[
         str | None, typer.Option(help="The moment, ISO 8601 or unix seconds; by default now.")
     ] = None,
     k: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
     model: Which = "champion",
     explain: Annotated[bool, typer.Option("--explain", help="Show what holds each item up.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Everybody's lists, into --out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="A Parquet file for --all.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A folder of live user states, made of the log where there is none.")
+    ] = None,
+    events: Annotated[Path | None, typer.Option(help="New events for --state to take in, each once.")] = None,
     set_: Changes = None,
     with_: With = None,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a user of the log at a moment.
+    """Recommend items to a user of the log at a moment, to everybody, or to a user of a live state.
 
     Example: lethe recommend configs/quickstart.yaml --user 17850 --at 2011-12-01 --explain
     """
-    from harness.recommend import recommend_to
-    from harness.tables import show_recommendation
+    from harness.recommend import Request
+    from harness.tables import pairs, show_recommendation
 
-    result = recommend_to(_load(config, set_, with_), user, at, k, model, explain)
-    _emit(result, as_json, show_recommendation)
+    request = Request(user, all_, out, state, events, at, k, model, explain)
+    result = request.answer(_load(config, set_, with_))
+    _emit(result, as_json, show_recommendation if user is not None else pairs)
 
 
 @app.command()

@@ -55,7 +55,7 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry, token: str) ->
         "leaks": bool(audit.leaks),
         "lethe": __version__,
     }
-    package = Package.of(model, workshop.store, stage.split.catalogue, about)
+    package = Package.of(model, workshop.store, stage.split.catalogue, about, users=settings.registry.users)
     asked: dict[str, Any] = {"candidate": model, "none": control, "trend": popular}
     champion = registry.rival(token)
     problem = None

@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 import evaluators
 from harness.data import EVENT, Store
-from harness.data.sources import nearest
+from harness.known import KnownUsers
+from harness.lists import Lists, Numbering, seconds
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries
 from trainers.model import Model
 
 ITEMS_FILE = "items.json"
 ABOUT_FILE = "about.json"
+BLOCK = 256  # queries scored at once
 GROUPS = ("event_types", "category_names", "category")
 
 
@@ -36,6 +38,7 @@ class Package:
         event_types: the names of the event types, in order of number.
         category_names: the names of the categories, in order of number.
         category: [I] each column's category, -1 for none; empty where no item has one.
+        known: the users that may be asked for by their id, or none.
     """
 
     model: Model
@@ -45,13 +48,21 @@ class Package:
     event_types: list[str] = field(default_factory=lambda: [EVENT])
     category_names: list[str] = field(default_factory=list)
     category: list[int] = field(default_factory=list)
+    known: KnownUsers | None = None
 
     @classmethod
     def of(
-        cls, model: Model, store: Store, catalogue: npt.NDArray[np.integer], about: dict[str, Any]
+        cls,
+        model: Model,
+        store: Store,
+        catalogue: npt.NDArray[np.integer],
+        about: dict[str, Any],
+        *,
+        users: bool = True,
     ) -> Package:
+        """The package of a model whose columns are the items `catalogue` of a store, with its `users`, or without."""
         titles = [""] * len(catalogue) if store.titles is None else [t or "" for t in store.titles[catalogue]]
-        return cls(
+        package = cls(
             model,
             [str(item) for item in store.item_ids[catalogue]],
             titles,
@@ -60,13 +71,18 @@ class Package:
             store.category_names.tolist(),
             store.category[catalogue].tolist(),
         )
+        if not users:
+            return package
+        return replace(package, known=Reader(package, store).users())
 
     def save(self, folder: Path) -> None:
-        """Write the model's files, `items.json` and `about.json`."""
+        """Write the model's files, `items.json`, `about.json`, and the users' where it brings any."""
         self.model.save(folder)
         names = {"ids": self.items, "titles": self.titles, **{name: getattr(self, name) for name in GROUPS}}
         (folder / ITEMS_FILE).write_text(json.dumps(names))
         (folder / ABOUT_FILE).write_text(json.dumps(self.about, indent=2))
+        if self.known is not None:
+            self.known.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Package:
@@ -74,7 +90,9 @@ class Package:
         file = folder / ITEMS_FILE
         names = json.loads(file.read_text())
         about = json.loads((folder / ABOUT_FILE).read_text())
-        return cls(Model.load(folder), names["ids"], names["titles"], about, **_groups(file, names))
+        package = cls(Model.load(folder), names["ids"], names["titles"], about, **_groups(file, names))
+        known = KnownUsers.load(folder, len(package.items), package.category_of)
+        return replace(package, known=known)
 
     @cached_property
     def category_of(self) -> npt.NDArray[np.int32]:
@@ -91,80 +109,33 @@ class Package:
 
     def histories(
         self,
-        events: Sequence[tuple[Sequence[str], Sequence[float], Sequence[float] | None]],
-        at: Sequence[float],
+        events: Sequence[Lists],
+        at: Sequence[Any],
         types: Sequence[Sequence[str] | None] | None = None,
     ) -> Histories:
-        """Histories from (item ids, times, weights) of each query; events at or after its moment are left out.
-
-        Args:
-            types: the names of each query's event types; type number 0 where a query has none. Whose query it is
-                is not known.
-
-        Raises:
-            ValueError: lists of one query differ in length, a time is not a finite number, a weight is not one ≥ 0,
-                or an event type is not one of the model's.
-        """
-        unknown = len(self.items)
-        kept: list[tuple[npt.NDArray[Any], ...]] = []
-        for number, ((items, times, weights), moment) in enumerate(zip(events, at, strict=True)):
-            clock = np.asarray(times, np.float64)
-            weight = np.ones(len(clock), np.float32) if weights is None else np.asarray(weights, np.float32)
-            if not len(items) == len(clock) == len(weight):
-                raise ValueError(
-                    f"`items`, `times` and `weights` of a row must be of one length, but row {number} has "
-                    f"({len(items)}, {len(clock)}, {len(weight)})."
-                )
-            if not np.isfinite(clock).all() or not np.isfinite(moment):
-                raise ValueError(
-                    f"`times` and `at` must be unix seconds, but row {number} has one that is no number."
-                )
-            if not (np.isfinite(weight).all() and (weight >= 0).all()):
-                raise ValueError(
-                    f"`weights` must be finite numbers >= 0, but row {number} has one that is not."
-                )
-            named = None if types is None else types[number]
-            type_of = (
-                np.zeros(len(clock), np.int16) if named is None else self._types(named, len(clock), number)
-            )
-            number_of = self.column(items)
-            number_of[number_of < 0] = unknown
-            order = np.argsort(clock, kind="stable")
-            order = order[clock[order] < moment]
-            kept.append((number_of[order], clock[order], weight[order], type_of[order]))
-        lengths = np.array([len(part[0]) for part in kept], np.int64)
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        flat = [np.concatenate([part[i] for part in kept]) if kept else np.zeros(0) for i in range(4)]
-        log = PackedLog(
-            offsets,
-            flat[0].astype(np.int32),
-            flat[1].astype(np.float64),
-            flat[2].astype(np.float32),
-            unknown + 1,
-            flat[3].astype(np.int16),
-            self.category_of,
-        )
-        empty = np.zeros(0, np.int64)
-        queries = Queries(
-            np.asarray(at, np.float64), offsets[:-1], offsets[1:], np.zeros(len(lengths) + 1, np.int64), empty
-        )
-        column = np.append(np.arange(unknown), -1).astype(np.int32)
-        histories = Histories.of(log, queries, column, unknown)
+        """Histories from lists, as `Numbering.pack` reads them. Whose query it is is not known."""
+        numbering = Numbering(self.column_of, len(self.items), self.event_types, self.category_of)
+        histories = self._gather(*numbering.pack(events, at, types))
         return replace(histories, users=np.full(len(histories), -1, np.int64))
 
-    def _types(self, names: Sequence[str], events: int, row: int) -> npt.NDArray[np.int16]:
-        """[n] the numbers of the event types of a row."""
-        if len(names) != events:
+    def histories_of(self, users: Sequence[str], at: Sequence[Any]) -> Histories:
+        """Those of known users, each at its moment.
+
+        Raises:
+            ValueError: a user is not known, or the package brings none, or a moment is not a finite number.
+        """
+        if self.known is None:
             raise ValueError(
-                f"`types` of a row must be one for each event, but row {row} has {len(names)} for {events} events."
+                "`user` needs a package with users, but this one was made with `registry.users: false`; give `items` "
+                "and `times` instead."
             )
-        for name in names:
-            if name not in self.event_types:
-                raise ValueError(
-                    f"`types` must be event types that the model knows, but row {row} has {name!r}; "
-                    f"{nearest(str(name), self.event_types)}."
-                )
-        return np.array([self.event_types.index(name) for name in names], np.int16)
+        moments = [seconds(moment, row) for row, moment in enumerate(at)]
+        return self._gather(self.known.log, self.known.queries(users, moments))
+
+    def _gather(self, log: PackedLog, queries: Queries) -> Histories:
+        """The histories of a log whose items are columns."""
+        column = np.append(np.arange(len(self.items)), -1).astype(np.int32)
+        return Histories.of(log, queries, column, len(self.items))
 
     def top(self, histories: Histories, k: int, *, exclude_seen: bool | None = None) -> tuple[Any, Any]:
         """The best k columns [Q, k] (-1 where there are no more) and their scores [Q, k], ties by column order.
@@ -174,6 +145,14 @@ class Package:
         """
         if exclude_seen is None:
             exclude_seen = not self.about["repeats"]
+        parts = [
+            self._top(histories.take(slice(start, start + BLOCK)), k, exclude_seen)
+            for start in range(0, max(len(histories), 1), BLOCK)
+        ]
+        columns, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return columns, scores
+
+    def _top(self, histories: Histories, k: int, exclude_seen: bool) -> tuple[Any, Any]:
         scores = self.model.score(histories)
         hidden = evaluators.Csr(histories.offsets, histories.columns) if exclude_seen else None
         columns = evaluators.top(scores, k, hidden)
@@ -202,6 +181,22 @@ class Reader:
         """[T] the package's number of each event type of the store."""
         number = {name: n for n, name in enumerate(self.package.event_types)}
         return np.array([number.get(name, -1) for name in self.store.event_types], np.int16)
+
+    def users(self) -> KnownUsers:
+        """All users of the store with their events."""
+        store, items = self.store, len(self.package.items)
+        columns = self.column[store.items]
+        columns[columns < 0] = items
+        log = PackedLog(
+            np.asarray(store.offsets),
+            columns,
+            np.asarray(store.times),
+            np.asarray(store.weights),
+            items + 1,
+            self._type[store.types],
+            self.package.category_of,
+        )
+        return KnownUsers([str(user) for user in store.users], log)
 
     def histories(self, queries: Queries) -> Histories:
         """The histories of queries of the store."""

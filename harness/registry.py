@@ -260,6 +260,6 @@ def example(package: Package) -> Any:
     """A query such as the served model takes."""
     import pandas as pd
 
-    moment = float(package.about["trained_until"]) + 86_400.0
+    moment = int(package.about["trained_until"]) + 86_400
     items = package.items[:2]
-    return pd.DataFrame({"items": [items], "times": [[moment - 172_800.0] * len(items)], "at": [moment]})
+    return pd.DataFrame({"items": [items], "times": [[moment - 172_800] * len(items)], "at": [moment]})

@@ -129,10 +129,16 @@ class GateSettings(_Settings):
 
 
 class RegistrySettings(_Settings):
-    """The name of the model in the MLflow registry, and its gate."""
+    """The name of the model in the MLflow registry, and its gate.
+
+    Attributes:
+        users: whether a version brings the histories of the log's users with it, so that the served model can be asked
+            by their ids; without them it takes histories alone.
+    """
 
     name: str = Field(min_length=1)
     gate: GateSettings = GateSettings()
+    users: bool = True
 
     @field_validator("name")
     @classmethod

@@ -11,6 +11,8 @@ from harness.report.words import stamp
 
 out = Console(highlight=False)
 
+EVENTS_SHOWN = 5  # behind an item; JSON has them all
+
 
 def pairs(result: dict[str, Any]) -> None:
     """Name and value, a line each."""
@@ -145,13 +147,23 @@ def show_recommendation(result: dict[str, Any]) -> None:
     for entry in result["items"]:
         table.add_row(entry["item"], entry["title"], f"{entry['score']:.4f}")
         if "terms" in entry:
-            table.add_row("", " + ".join(f"{name} {value:.4f}" for name, value in entry["terms"].items()), "")
-            for event in entry["events"]:
-                left = ", ".join(f"{name} {share:.0%}" for name, share in event["left"].items())
-                adds = sum(event["adds"].values())
-                told = f"  {event['title'] or event['item']}, {event['age_days']:.1f} days ago ({left} left)"
-                table.add_row("", told, f"{adds:+.4f}")
+            _explain(table, entry)
     out.print(table)
+
+
+def _explain(table: Table, entry: dict[str, Any]) -> None:
+    """What holds an item up: its terms, the events that add most, and what all other lines leave of the score."""
+    table.add_row("", " + ".join(f"{name} {value:.4f}" for name, value in entry["terms"].items()), "")
+    events = entry["events"]
+    for event in events[:EVENTS_SHOWN]:
+        left = ", ".join(f"{name} {amount:.3g}" for name, amount in event["left"].items())
+        told = f"  {event['title'] or event['item']}, {event['age_days']:.1f} days ago ({left} left)"
+        table.add_row("", told, f"{sum(event['adds'].values()):+.4f}")
+    if others := events[EVENTS_SHOWN:]:
+        adds = sum(sum(event["adds"].values()) for event in others)
+        table.add_row("", f"  {len(others)} more events", f"{adds:+.4f}")
+    for name, rest in entry["rest"].items():
+        table.add_row("", f"  {name}, not by single events", f"{rest:+.4f}")
 
 
 def show_run(result: dict[str, Any]) -> None:

@@ -161,7 +161,7 @@ class Workshop:
         with bar(title) as line:
             if train.workers:
                 cluster.connect()
-                _fits_the_cluster(train)
+                fits_the_cluster(train)
             resources = Resources(train.workers, train.gpu, train.max_failures)
 
             def note(seen: dict[str, Any]) -> None:
@@ -347,7 +347,7 @@ def _known_groups(model: ModelSettings, store: Store) -> None:
             raise ConfigurationError(f"The term {term.label!r}: {error}") from None
 
 
-def _fits_the_cluster(train: TrainSettings) -> None:
+def fits_the_cluster(train: TrainSettings) -> None:
     """Ray waits without end for workers that it has no room for; where no autoscaler can make any, say so."""
     kind = "GPU" if train.gpu else "CPU"
     room = cluster.processors(kind)

@@ -116,6 +116,19 @@ class PackedLog:
         users: IntArray = np.searchsorted(self.offsets, begin, side="right") - 1
         return np.where(users < self.users, users, -1)
 
+    def asked(self, users: npt.NDArray[np.integer], at: npt.NDArray[np.floating]) -> Queries:
+        """Each of these users at a moment (unix seconds): the history is what came strictly before it.
+
+        >>> log = PackedLog(np.array([0, 3]), np.zeros(3, np.int32), np.array([1.0, 2.0, 5.0]), np.ones(3), 1)
+        >>> log.asked(np.array([0, 0]), np.array([2.0, 9.0])).end.tolist()
+        [1, 3]
+        """
+        begin, stop = (np.asarray(self.offsets[each], np.int64) for each in (users, users + 1))
+        bounds = zip(begin.tolist(), stop.tolist(), at.tolist(), strict=True)
+        end = [low + int(np.searchsorted(self.times[low:high], when)) for low, high, when in bounds]
+        nothing = np.zeros(len(begin) + 1, np.int64), np.zeros(0, np.int64)
+        return Queries(np.asarray(at, np.float64), begin, np.array(end, np.int64), *nothing)
+
 
 def open_category(folder: Path | str, vocabulary: int) -> npt.NDArray[np.int32]:
     """Memory-map the categories [vocabulary] of a packed log's folder."""

@@ -109,7 +109,12 @@ def scaled(term: TermSettings, scores: Scores) -> Scores:
     """The scores after the term's `scale`."""
     if term.scale == "raw":
         return scores
-    centre = scores.mean(1, keepdims=True, dtype=np.float64)
-    spread = scores.std(1, keepdims=True, dtype=np.float64)
-    standard: Scores = ((scores - centre) / np.maximum(spread, np.finfo(np.float32).tiny)).astype(np.float32)
+    centre, spread = centre_and_spread(scores)
+    standard: Scores = ((scores - centre) / spread).astype(np.float32)
     return standard
+
+
+def centre_and_spread(scores: Scores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """[Q, 1] the mean of each query's scores over the catalogue, and their deviation, which is never 0."""
+    spread = scores.std(1, keepdims=True, dtype=np.float64)
+    return scores.mean(1, keepdims=True, dtype=np.float64), np.maximum(spread, np.finfo(np.float32).tiny)

@@ -19,6 +19,7 @@ from evaluators import Audit, Finding
 from harness import pipeline, report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
 from harness.package import Package
+from harness.registry import Registry
 from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage
@@ -255,3 +256,23 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No drawing: most of a small run's time goes into its figures."""
     monkeypatch.setattr(report, "figures", lambda story: {})
     monkeypatch.setattr(report, "write", lambda story, text, path: Path(path).write_text(text))
+
+
+@pytest.fixture
+def config(work: Path, small_log: Path) -> Path:
+    shutil.copy(small_log, work / "events.csv")
+    path = work / "closed.yaml"
+    path.write_text(CLOSED)
+    return path
+
+
+@pytest.fixture
+def shop(config: Path, store: Store, package: Package) -> Registry:
+    """Three versions: a champion that remembers everything by popularity, two candidates that do better."""
+    registry = Registry("closed")
+    popular = packaged(store, [{"kind": "trend"}])
+    for token, made in (("first", popular), ("second", package), ("third", package)):
+        with registry.run(token, token) as run_id:
+            registry.register(run_id, token, made, {"metrics": token})
+    registry.promote(registry.find("1"), {"promoted": True})
+    return registry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,16 @@ from harness import cli
 from harness.data import Store
 from harness.package import Package
 from harness.registry import Registry
-from tests.harness.conftest import CLOSED, Command, Finished, packaged
+from tests.harness.conftest import CLOSED, Command, Finished
 
 COMMANDS = [
     "prepare", "train", "finetune", "search", "evaluate", "compare", "recommend", "promote", "rollback", "models",
     "report", "run", "doctor",
 ]  # fmt: skip
 
+DAY = 86_400.0
 FIGURE = {"mean", "low", "high"}
 DIFFERENCE = {"difference", "low", "high", "p"}
-
-
-@pytest.fixture
-def config(work: Path, small_log: Path) -> Path:
-    shutil.copy(small_log, work / "events.csv")
-    path = work / "closed.yaml"
-    path.write_text(CLOSED)
-    return path
-
-
-@pytest.fixture
-def shop(config: Path, store: Store, package: Package) -> Registry:
-    """Three versions: a champion that remembers everything by popularity, two candidates that do better."""
-    registry = Registry("closed")
-    popular = packaged(store, [{"kind": "trend"}])
-    for token, made in (("first", popular), ("second", package), ("third", package)):
-        with registry.run(token, token) as run_id:
-            registry.register(run_id, token, made, {"metrics": token})
-    registry.promote(registry.find("1"), {"promoted": True})
-    return registry
 
 
 # Help and errors
@@ -311,22 +291,36 @@ def test_recommend_explains_itself(lethe: Command, shop: Registry, config: Path)
     for entry in told["items"]:
         assert set(entry["terms"]) == {"own", "linear", "trend"}
         assert sum(entry["terms"].values()) == pytest.approx(entry["score"], abs=1e-9)
-        assert 0 < len(entry["events"]) <= 5
-        own = [event["adds"]["own"] for event in entry["events"] if "own" in event["adds"]]
-        assert sum(own) <= entry["terms"]["own"] + 1e-6
+        assert set(entry["rest"]) == {"trend"}  # the crowd's: no event of the user
         for event in entry["events"]:
-            assert event["age_days"] > 0
+            assert event["age_days"] == pytest.approx((moment - pd.Timestamp(event["at"]).timestamp()) / DAY)
+            assert set(event["left"]) == set(event["adds"]) <= {"own", "linear"}
             for term, left in event["left"].items():
-                assert left == pytest.approx(0.5 ** (event["age_days"] / 5.0), rel=1e-6), term
+                assert left == pytest.approx(0.5 ** (event["age_days"] / 5.0), rel=1e-9), term
         assert all(event["item"] == entry["item"] for event in entry["events"] if "own" in event["adds"])
 
 
-def test_the_terms_of_an_explanation_sum_to_the_score(lethe: Command, shop: Registry, config: Path) -> None:
+def test_an_explanation_sums_to_the_score_and_the_score_is_that_of_the_log(
+    lethe: Command, shop: Registry, config: Path, package: Package
+) -> None:
+    """To 1e-9, against the sum over the rows of the log: 2^(−age / 5) · (1 where it is the item, and 0.3·B)."""
+    at = 1_602_000_000
     said = lethe(
-        "recommend", str(config), "--user", "u5", "--at", "1602000000", "--model", "2", "--explain", "--json"
+        "recommend", str(config), "--user", "u5", "--at", str(at), "--model", "2", "--explain", "--json"
     )
+    log = pd.read_csv(config.parent / "events.csv")
+    past = log[(log.user_id == "u5") & (log.timestamp < at)]
+    left = 0.5 ** ((at - past.timestamp.to_numpy()) / DAY / 5.0)
+    matrix, trend = (package.model.encoders[n].state() for n in (1, 2))
+    known = package.column(past.item_id.tolist())
     for entry in said.json["items"]:
-        assert abs(sum(entry["terms"].values()) - entry["score"]) < 1e-9
+        adds = [sum(event["adds"].values()) for event in entry["events"]]
+        assert adds == sorted(adds, key=abs, reverse=True)
+        assert abs(sum(adds) + sum(entry["rest"].values()) - entry["score"]) < 1e-9
+        column = package.column_of[entry["item"]]
+        weights = np.where(known >= 0, matrix["matrix"][known, column], 0.0).astype(float)
+        exact = (left * ((known == column) + 0.3 * weights)).sum() + 0.1 * float(trend["popularity"][column])
+        assert abs(exact - entry["score"]) < 1e-9
 
 
 def test_a_recommendation_without_explanation_is_bare(lethe: Command, shop: Registry, config: Path) -> None:
@@ -338,6 +332,8 @@ def test_a_recommendation_without_explanation_is_bare(lethe: Command, shop: Regi
     )
     assert explained.code == 0
     assert "days ago" in explained.out
+    assert "more events" in explained.out
+    assert "trend, not by single events" in explained.out
 
 
 @pytest.mark.parametrize(
@@ -410,9 +406,12 @@ def test_a_run_without_a_search(lethe: Command, config: Path) -> None:
     assert said.json["search"] is None
     assert said.json["comparison"]["against"] == "none"
     assert said.json["model"]["version"] == 1
+    assert Registry("closed").package(Registry("closed").find("1")).known is not None
     table = lethe("run", str(config))
     assert "found done" in table.err
     assert "closed v1 (candidate" in table.out
+    assert lethe("run", str(config), "--set", "registry.users=false").code == 0
+    assert Registry("closed").package(Registry("closed").find("2")).known is None
 
 
 def test_search(lethe: Command, finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:

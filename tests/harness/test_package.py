@@ -15,6 +15,7 @@ from harness.package import Package, Reader
 from harness.splits import SplitSettings
 from harness.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
+from trainers.log import LAYOUT
 from trainers.model import Model
 
 DAY = 86_400.0
@@ -35,6 +36,24 @@ def test_what_is_saved_is_what_is_loaded(package: Package, tmp_path: Path) -> No
         again.model.score(again.histories(lists, [NOW])), package.model.score(package.histories(lists, [NOW]))
     )
     assert {file.suffix for file in (tmp_path / "package").iterdir()} == {".json", ".safetensors"}
+    assert package.known is not None
+    assert again.known is not None
+    assert again.known.ids == package.known.ids
+    for name in LAYOUT:
+        assert np.array_equal(getattr(again.known.log, name), getattr(package.known.log, name))
+    replace(package, known=None).save(tmp_path / "bare")
+    assert Package.load(tmp_path / "bare").known is None
+
+
+def test_known_users_have_the_histories_of_the_log(grouped_package: Package, grouped: Store) -> None:
+    """With event types, categories and the user's number, which curves may go by."""
+    stage = Stage.of(grouped, SplitSettings(), "test", True)
+    queries = stage.queries.take(slice(0, 40))
+    users = grouped.users[stage.users[:40]].tolist()
+    mine = grouped_package.histories_of(users, queries.time.tolist())
+    log = Reader(grouped_package, grouped).histories(queries)
+    for name in ("offsets", "columns", "days", "moments", "weights", "users", "types", "categories"):
+        assert np.array_equal(getattr(mine, name), getattr(log, name)), name
 
 
 def test_another_format_is_refused(package: Package, tmp_path: Path) -> None:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 
+from harness import pyfunc
+from harness.data import Store
 from harness.errors import ConfigurationError
 from harness.package import Package
 from harness.registry import CHAMPION, DECISION_TAG, PREVIOUS_TAG, RUN_TAG, Registry, connect, names
+from tests.conftest import ROOT
 
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}
 
@@ -205,26 +219,170 @@ def test_the_served_model_takes_event_types(registry: Registry, grouped_package:
         served.predict(typed.assign(types=pd.Series([["view"] * 3, [], ["buy", "veiw"]])))
 
 
+@pytest.fixture(scope="session")
+def served(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The model as `mlflow.pyfunc.load_model` gives it, without a registry."""
+    folder = tmp_path_factory.mktemp("served")
+    package.save(folder / pyfunc.ARTIFACT)
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
+        artifacts={pyfunc.ARTIFACT: str(folder / pyfunc.ARTIFACT)},
+        signature=pyfunc.SIGNATURE,
+        pip_requirements=["lethe"],
+    )
+    return mlflow.pyfunc.load_model(str(folder / "model"))
+
+
+def test_times_may_be_whole_numbers(served: Any, package: Package) -> None:
+    rows = frame(package)
+    whole = rows.assign(
+        times=pd.Series([[int(t) for t in times] for times in rows["times"]]), at=rows["at"].astype(int)
+    )
+    assert whole["at"].dtype == np.int64
+    assert served.predict(whole).equals(served.predict(rows))
+    arrays = whole.assign(times=pd.Series([np.array(times, np.int64) for times in whole["times"]]))
+    assert served.predict(arrays).equals(served.predict(rows))
+    weighted = whole.assign(weights=pd.Series([[1] * len(times) for times in whole["times"]]))
+    assert served.predict(weighted).equals(served.predict(rows))
+
+
+def test_a_user_is_asked_by_id(served: Any, package: Package, store: Store) -> None:
+    """The same answer as for the user's history written out, at a moment within it and long after."""
+    user = str(store.users[7])
+    mine = slice(int(store.offsets[7]), int(store.offsets[8]))
+    items, times = store.item_ids[store.items[mine]].tolist(), store.times[mine].astype(int).tolist()
+    for at in (times[len(times) // 2], times[-1] + 1_000_000):
+        by_id = served.predict(pd.DataFrame({"user": [user], "at": [at]}), params={"k": 6})
+        written = pd.DataFrame({"items": [items], "times": [times], "at": [at]})
+        assert by_id.equals(served.predict(written, params={"k": 6}))
+    both = pd.DataFrame(
+        {"user": [None, user], "items": [items[:2], None], "times": [times[:2], None], "at": [at, at]}
+    )
+    answer = served.predict(both, params={"k": 6})
+    assert answer["items"][1] == by_id["items"][0]
+    first = served.predict(both.iloc[:1].drop(columns="user"), params={"k": 6})
+    assert answer["items"][0] == first["items"][0] != by_id["items"][0]
+
+
+def test_params_say_the_moment_and_what_is_left_out(served: Any, package: Package) -> None:
+    rows = frame(package)
+    now = int(rows["at"][0])
+    without = rows.drop(columns="at")
+    assert served.predict(without, params={"at": now}).equals(served.predict(rows.assign(at=now)))
+    later = served.predict(rows.assign(at=pd.Series([now, None, now])), params={"at": now + 86_400})
+    assert later["scores"][0] == served.predict(rows.assign(at=now))["scores"][0]
+    some = served.predict(rows, params={"k": 40, "exclude_seen": True})["items"]
+    every = served.predict(rows, params={"k": 40, "exclude_seen": False})["items"]
+    for row, items in enumerate(rows["items"]):
+        assert set(every[row]) - set(some[row]) == set(items) & set(package.items)
+    assert served.predict(rows, params={"k": 40})["items"].tolist() == every.tolist()  # this log has repeats
+
+
+def test_a_user_without_a_package_of_users(package: Package) -> None:
+    bare = replace(package, known=None)
+    with pytest.raises(ValueError, match=r"`registry\.users: false`; give `items` and `times`"):
+        bare.histories_of(["u1"], [1e9])
+
+
+HISTORY = {"items": [["i001"]], "times": [[10]], "at": [20]}
+
+
 @pytest.mark.parametrize(
-    ("change", "params", "message"),
+    ("rows", "params", "message"),
     [
-        ({"at": ["yesterday"] * 3}, {}, "Failed to convert column at|Incompatible input types"),
-        ({"items": [1, 2, 3]}, {}, "(?i)items|expected"),
-        ({"at": None}, {}, "missing inputs"),
-        ({}, {"k": "many"}, "(?i)incompatible types|failed to convert|invalid"),
-        ({}, {"k": 0}, "`k >= 1` must hold"),
+        ({**HISTORY, "at": ["yesterday"]}, {}, "`at` must be unix seconds, but row 0 .* 'yesterday'"),
+        ({**HISTORY, "at": [True]}, {}, "`at` must be unix seconds, but row 0 .* True"),
+        ({**HISTORY, "times": [["9"]]}, {}, "`times` must be unix seconds, but row 0 .* '9'"),
+        ({**HISTORY, "times": [[None]]}, {}, "`times` must be unix seconds, but row 0 .* None"),
+        ({**HISTORY, "times": [[1, 2]]}, {}, r"of one length, but row 0 has \(1, 2, 2\)"),
+        (
+            {**HISTORY, "weights": [["many"]]},
+            {},
+            "`weights` must be finite numbers >= 0, but row 0 .* 'many'",
+        ),
+        ({**HISTORY, "items": [1]}, {}, "Expected data to be list"),
+        ({**HISTORY, "items": [[1]]}, {}, "Can not safely convert int64"),
+        ({"user": [17], "at": [20]}, {}, "column user. Can not safely convert int64"),
+        ({"user": ["u1", "nobody"], "at": [20, 20]}, {}, "there is no 'nobody'; give `items` and `times`"),
+        ({"items": [["a"]], "at": [20]}, {}, r"either `user` or both .* row 0 has \(items\)"),
+        ({**HISTORY, "user": ["u1"]}, {}, r"row 0 has \(user, items, times\)"),
+        ({"user": ["u1", None], "at": [20, 20]}, {}, r"row 1 has \(\)"),
+        ({"user": ["u1"]}, {}, "row 0 has none; give `at` with the row, or for all of them in `params`"),
+        (
+            {"user": ["u1", None], "items": [None, ["a"]], "times": [None, ["x"]], "at": [20, 20]},
+            {},
+            "row 1 has one that is no number: 'x'",
+        ),
+        (HISTORY, {"k": "many"}, "(?i)incompatible types|failed to convert|invalid"),
+        (HISTORY, {"k": 0}, "`k >= 1` must hold, but got 0"),
+        (HISTORY, {"at": "noon"}, "(?i)invalid parameters found"),
+        (HISTORY, {"exclude_seen": 3}, "(?i)invalid parameters found"),
     ],
 )
 def test_a_wrong_input_is_refused(
-    registry: Registry, package: Package, change: dict[str, Any], params: dict[str, Any], message: str
+    served: Any, rows: dict[str, Any], params: dict[str, Any], message: str
 ) -> None:
+    with pytest.raises(MlflowException, match=message):
+        served.predict(pd.DataFrame(rows), params=params)
+
+
+def test_the_scoring_server_answers_and_refuses(served: Any, package: Package) -> None:
+    """What `mlflow models serve` does with a request, whole numbers and all."""
+
+    def ask(body: dict[str, Any]) -> Any:
+        schema = served.metadata.get_input_schema()
+        said = scoring_server.invocations(json.dumps(body), "application/json", served, schema)
+        assert said.status == 200
+        return json.loads(said.response)["predictions"]
+
+    now = int(package.about["trained_until"]) + 86_400
+    records = [{"items": package.items[:2], "times": [now - 900, now - 300], "at": now}]
+    direct = served.predict(pd.DataFrame(records), params={"k": 3})
+    assert ask({"dataframe_records": records, "params": {"k": 3}}) == direct.to_dict("records")
+    split = {"columns": ["user", "at"], "data": [["u1", now], ["u2", now + 0.5]]}
+    assert [len(row["items"]) for row in ask({"dataframe_split": split})] == [10, 10]
+    with pytest.raises(MlflowException, match="there is no 'u-1'") as caught:
+        ask({"dataframe_records": [{"user": "u-1"}], "params": {"at": now}})
+    assert caught.value.get_http_status_code() == 400
+
+
+@pytest.mark.slow
+def test_mlflow_serves_it(registry: Registry, package: Package) -> None:
+    """`mlflow models serve` of a registered version, asked over HTTP."""
     registered(registry, package, "first")
-    served = mlflow.pyfunc.load_model("models:/shop/1")
-    rows = frame(package)
-    for name, values in change.items():
-        rows = rows.drop(columns=name) if values is None else rows.assign(**{name: values})
-    with pytest.raises((MlflowException, ValueError), match=message):
-        served.predict(rows, params=params)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = ["-m", "mlflow", "models", "serve", "-m", "models:/shop@candidate", "-p", port]
+    server = subprocess.Popen(
+        [sys.executable, *command, "--env-manager", "local"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/ping"):
+                break
+            assert server.poll() is None
+            time.sleep(0.5)
+        now = int(package.about["trained_until"]) + 86_400
+        body = {"dataframe_records": [{"user": "u1", "at": now}], "params": {"k": 3}}
+        request = urllib.request.Request(
+            f"{url}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as said:
+            (answer,) = json.load(said)["predictions"]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    columns, _ = package.top(package.histories_of(["u1"], [now]), 3)
+    assert answer["items"] == [package.items[column] for column in columns[0]]
 
 
 def test_nothing_that_is_registered_is_a_pickle(registry: Registry, package: Package, work: Path) -> None:

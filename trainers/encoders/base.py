@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -69,6 +70,22 @@ class EncoderSettings(BaseModel):
         return self.model_copy(update={"forgetting": ForgettingSettings()})
 
 
+@dataclass(frozen=True)
+class Split:
+    """The raw score of one item at one moment as a sum over the E events of its history: Σ events + rest, in float64,
+    where `score` may have rounded.
+
+    Attributes:
+        events: [E] what each event adds.
+        left: [E] what is left of each event for this item, R(age)·w; 0 where the event does not add by itself.
+        rest: what no event adds by itself.
+    """
+
+    events: npt.NDArray[np.float64]
+    left: npt.NDArray[np.float64]
+    rest: float
+
+
 class Encoder(ABC):
     """A fitted (or not yet fitted) encoder. `state` is all that it learned; settings and state make it again."""
 
@@ -101,14 +118,10 @@ class Encoder(ABC):
         """The forgetting functions as they were fitted, by place; one for all stands under the empty name."""
         return {"": self.forgetting}
 
-    def left(self, histories: Histories) -> npt.NDArray[np.float64]:
-        """[E] R(age) of each event, as this term forgets."""
-        return histories.retained(self.forgetting, weighted=False)
-
-    def event_scores(self, histories: Histories, column: int) -> Scores | None:
-        """[E] what each event of one history adds to the raw score of `column`, summing to it exactly; None where
-        the encoder does not split over events."""
-        return None
+    def split(self, histories: Histories, column: int, score: float) -> Split:
+        """Whence the raw score of `column` at one moment comes: `score`, if no event adds by itself."""
+        nothing = np.zeros(len(histories.columns))
+        return Split(nothing, nothing, score)
 
 
 class HistorySettings(EncoderSettings):
@@ -214,9 +227,6 @@ class ClosedForm(Encoder):
         known = (group >= 0) & (group < len(self.stretch))
         found: npt.NDArray[np.float64] = np.append(self.stretch, 1.0)[np.where(known, group, -1)]
         return found
-
-    def left(self, histories: Histories) -> npt.NDArray[np.float64]:
-        return histories.retained(self.forgetting, False, self.longer(histories))
 
     def retained(self, histories: Histories) -> npt.NDArray[np.float64]:
         """[E] what is left of each event, times its weight where the settings ask for it."""

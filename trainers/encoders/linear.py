@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from pydantic import Field
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
-from trainers.encoders.base import Array, ClosedForm, HistorySettings, Scores, Statistics
+from trainers.encoders.base import Array, ClosedForm, HistorySettings, Scores, Split, Statistics
 from trainers.histories import Histories
 from trainers.log import Queries, TrainingData
 
@@ -128,9 +128,9 @@ class Linear(ClosedForm):
         super().load(state)
         self.matrix = np.asarray(state["matrix"], np.float32)
 
-    def event_scores(self, histories: Histories, column: int) -> Scores:
-        split: Scores = self.retained(histories) * self.matrix[histories.columns, column]
-        return split
+    def split(self, histories: Histories, column: int, score: float) -> Split:
+        left = self.retained(histories)
+        return Split(left * self.matrix[histories.columns, column], left, 0.0)
 
 
 def _ease(gram: Matrix, l2: float) -> Matrix:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.choices import SCOPES
-from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores
+from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores, Split
 from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
 from trainers.learning import of_history
@@ -153,6 +153,28 @@ class Neural(Encoder):
                 )
                 scores[index] = self.module(batch).logits().cpu().numpy()
         return scores
+
+    def split(self, histories: Histories, column: int, score: float) -> Split:
+        """With `own`, gain·log1p(Σ left) of the user's events of the item, each by its part of Σ left; the rest is the
+        network's, which no event adds to by itself."""
+        whole = super().split(histories, column, score)
+        if self.module.own is None:
+            return whole
+        import torch
+
+        from trainers.sequences import Batch
+
+        most = self.settings.max_history
+        with torch.inference_mode():
+            batch = Batch.of_histories(histories.latest(most), most).to(self.module.bias.device)
+            read = self.module.own.left(batch)[0, 0].double().cpu().numpy()
+            gain = self.module.own.gain.item()
+        left = np.zeros(len(histories.columns))
+        left[max(len(left) - most, 0) :] = read[: len(left)]
+        left[histories.columns != column] = 0.0
+        total = left.sum()
+        events = left * (gain * np.log1p(total) / total if total else 0.0)
+        return Split(events, left, score - float(events.sum()))
 
     def state(self) -> dict[str, Array]:
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.module.state_dict().items()}

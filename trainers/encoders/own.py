@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from trainers.encoders.base import ClosedForm, HistorySettings, Scores, Statistics
+from trainers.encoders.base import ClosedForm, HistorySettings, Scores, Split, Statistics
 from trainers.histories import Histories
 from trainers.log import TrainingData
 
@@ -32,5 +32,6 @@ class Own(ClosedForm):
         scores: Scores = self.profile(histories).toarray()
         return scores
 
-    def event_scores(self, histories: Histories, column: int) -> Scores:
-        return np.where(histories.columns == column, self.retained(histories), 0.0)
+    def split(self, histories: Histories, column: int, score: float) -> Split:
+        left = np.where(histories.columns == column, self.retained(histories), 0.0)
+        return Split(left, left, 0.0)

@@ -57,9 +57,13 @@ class Habit(nn.Module):
             kept = kept + torch.where(alike, self.hours[0](apart), self.hours[1](apart))
         return kept
 
+    def left(self, batch: Batch) -> torch.Tensor:
+        """[B, M, L] what is left of each event; 0 where the moment does not read it."""
+        return exp(self.log_weights(batch).clamp_max(20.0) + batch.hidden)
+
     def forward(self, batch: Batch) -> Cells:
         visible = batch.visible
-        left = exp(self.log_weights(batch).clamp_max(20.0) + batch.hidden)
+        left = self.left(batch)
         total = torch.zeros_like(left).scatter_add(2, batch.opens[:, None, :].expand_as(left), left)
         # Each item counts once, where the moment sees it last.
         latest = visible & (batch.again[:, None, :] >= batch.seen[:, :, None]) & batch.valid[:, :, None]

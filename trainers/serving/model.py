@@ -98,6 +98,13 @@ class CompiledModel:
             error[outside] = np.maximum(found.error, off)
         return error
 
+    @property
+    def curves(self) -> dict[str, Compiled]:
+        """The compiled curves, by label."""
+        terms = zip(self.model.settings.terms, self.model.encoders, strict=True)
+        found = ((term.label, encoder.forgetting) for term, encoder in terms)
+        return {label: curve for label, curve in found if isinstance(curve, Compiled)}
+
     @cached_property
     def served(self) -> list[tuple[TermSettings, Served, str]]:
         """Each term of a weight above 0, how it is served, and the name of the memory that it reads: the label of the
@@ -116,13 +123,17 @@ class CompiledModel:
 
 
 def compiled(
-    model: Model, states: int = 12, ages: Mapping[str, tuple[float, float]] | None = None
+    model: Model,
+    states: int = 12,
+    ages: Mapping[str, tuple[float, float]] | None = None,
+    known: Mapping[str, Compiled] | None = None,
 ) -> CompiledModel:
     """`model` with the curve of every `own` and `linear` term of a weight above 0 as exponentials; other terms stay.
 
     Args:
         states: at most so many for each factor of a curve; one on both clocks has up to the square.
         ages: by clock, the ages that matter; `forgetting.compiled.AGES` where left out, from a minute to ten years.
+        known: by label, curves that were compiled before (`CompiledModel.curves`), to be taken as they are.
 
     Raises:
         ValueError: a term tells curves apart by `scope`.
@@ -139,7 +150,7 @@ def compiled(
                 )
             curve = encoder.forgetting
             if curve not in curves:
-                curves[curve] = compile(curve, states, ages)
+                curves[curve] = known[term.label] if known else compile(curve, states, ages)
                 # Compiled curves have no values; with those of the curve the encoder saves what it had learned.
                 curves[curve].values = dict(curve.values)
             encoder = copy.copy(encoder)

@@ -90,7 +90,7 @@ def test_own_by_hand() -> None:
     np.testing.assert_allclose(in_days.score(histories), expected, rtol=1e-6)
     assert in_moments.score(histories).tolist() == [[0.25, 2.5, 4], [6, 2.5, 0]]
     first = histories.take(slice(0, 1))
-    assert in_moments.event_scores(first, 1).tolist() == [0, 1.0, 1.5, 0]
+    assert in_moments.split(first, 1, 2.5).events.tolist() == [0, 1.0, 1.5, 0]
 
 
 @pytest.fixture(scope="module")

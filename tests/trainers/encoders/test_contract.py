@@ -228,20 +228,30 @@ def test_settings_survive_json(settings: TermSettings) -> None:
 
 
 @every_term
-def test_a_score_is_the_sum_over_the_events_of_the_history(
+def test_a_score_is_the_sum_over_the_events_of_the_history_and_a_rest(
     settings: TermSettings, data: TrainingData, histories: Histories
 ) -> None:
+    """`own` and `linear` have no rest; that of a network is its score without learned retention of own items."""
     encoder = fitted(settings, data)
     scores = encoder.score(histories)
+    splits = {}
     for query in range(len(histories)):
         one = histories.take(slice(query, query + 1))
         for column in range(histories.items):
-            split = encoder.event_scores(one, column)
-            if split is None:
-                assert settings.kind == "trend" or isinstance(encoder, Neural)
-            else:
-                assert split.shape == one.columns.shape
-                assert split.sum() == pytest.approx(scores[query, column], rel=1e-5, abs=1e-6)
+            split = encoder.split(one, column, float(scores[query, column]))
+            assert split.events.shape == split.left.shape == one.columns.shape
+            assert not split.events[split.left == 0].any()
+            total = split.events.sum() + split.rest
+            assert total == pytest.approx(scores[query, column], rel=1e-5, abs=1e-6)
+            splits[query, column] = split
+    if settings.kind in ("own", "linear"):
+        assert not any(split.rest for split in splits.values())
+    else:
+        if isinstance(encoder, Neural):
+            encoder.module.own = None
+        without = encoder.score(histories)
+        for place, split in splits.items():
+            assert split.rest == pytest.approx(without[place], rel=1e-5, abs=2e-6)
 
 
 @pytest.mark.parametrize(

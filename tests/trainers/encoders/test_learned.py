@@ -161,10 +161,8 @@ def test_what_explains_a_score_is_stretched_too() -> None:
         repeats=True,
     )
     histories = helpers.histories_of(log, log.moments().take(slice(1, 2)))
-    assert own.left(histories) == pytest.approx([2**-4, 2**-1])
-    split = own.event_scores(histories, 1)
-    assert split is not None
-    assert split.tolist() == pytest.approx([0, 2**-1])
+    assert own.split(histories, 0, 2**-4).left.tolist() == pytest.approx([2**-4, 0])
+    assert own.split(histories, 1, 2**-1).left.tolist() == pytest.approx([0, 2**-1])
 
 
 def test_a_trend_that_fades_is_learned() -> None:

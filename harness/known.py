@@ -1,0 +1,64 @@
+"""The users that a package brings with it: their histories, so that an id is enough to ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
+
+from trainers.log import LAYOUT, PackedLog, Queries
+
+USERS_FILE = "users.json"
+EVENTS_FILE = "events.safetensors"
+
+
+@dataclass(frozen=True)
+class KnownUsers:
+    """U users and all their events, as the log had them when the model was packaged.
+
+    Attributes:
+        ids: [U] in the order of the log, whose numbers curves by user go by.
+        log: their events; items are the model's columns, I for one that it does not know, as -1 is for event types.
+    """
+
+    ids: list[str]
+    log: PackedLog
+
+    def save(self, folder: Path) -> None:
+        """Write `users.json` and `events.safetensors`."""
+        arrays = {name: np.ascontiguousarray(getattr(self.log, name)) for name in LAYOUT}
+        save_file(arrays, folder / EVENTS_FILE)
+        (folder / USERS_FILE).write_text(json.dumps(self.ids))
+
+    @classmethod
+    def load(cls, folder: Path, items: int, category: npt.NDArray[np.int32]) -> KnownUsers | None:
+        """What `save` wrote; None where a package brings no users."""
+        if not (folder / USERS_FILE).exists():
+            return None
+        log = PackedLog(**load_file(folder / EVENTS_FILE), vocabulary=items + 1, category=category)
+        return cls(json.loads((folder / USERS_FILE).read_text()), log)
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {user: number for number, user in enumerate(self.ids)}
+
+    def queries(self, users: Sequence[str], at: Sequence[float]) -> Queries:
+        """What each user is asked at each moment; events at or after it are left out.
+
+        Raises:
+            ValueError: a user is not known.
+        """
+        unknown = [user for user in users if user not in self._number]
+        if unknown:
+            raise ValueError(
+                f"`user` must be one that was known when the model was packaged, but there is no {unknown[0]!r}; give "
+                "`items` and `times` instead, which may be empty."
+            )
+        numbers = np.array([self._number[user] for user in users], np.int64)
+        return self.log.asked(numbers, np.asarray(at, np.float64))
