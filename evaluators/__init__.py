@@ -8,18 +8,21 @@ from evaluators.ab import Experiment, simulate
 from evaluators.arrays import Csr
 from evaluators.audit import Audit, audit
 from evaluators.evaluation import Evaluation, evaluate
-from evaluators.intervals import Estimate, Method, interval, over_seeds
+from evaluators.intervals import Estimate, Intervals, Method, interval, over_seeds
 from evaluators.metrics import (
     METRICS,
     MRR,
     NDCG,
     Answers,
     Coverage,
+    Facts,
     HitRate,
     Metric,
     Precision,
     QueryMetric,
     Recall,
+    RunMetric,
+    check_needs,
     resolve,
 )  # fmt: skip
 from evaluators.queries import Queries, Seen, Split, split
@@ -47,19 +50,23 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Experiment",
+    "Facts",
     "HitRate",
+    "Intervals",
     "Method",
     "Metric",
     "Precision",
     "Queries",
     "QueryMetric",
     "Recall",
+    "RunMetric",
     "Scorer",
     "Seen",
     "Split",
     "audit",
     "benjamini_hochberg",
     "blocks",
+    "check_needs",
     "detectable",
     "evaluate",
     "holm",

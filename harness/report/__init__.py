@@ -25,7 +25,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
-  `segments` {`recency` | `history` | `novelty`: {bucket: {`queries`, `users`, `metrics`}}}, `audit`
+  `segments` {`recency` | `history` | `cold` | `adaptation` | `novelty` | `popularity` | `category`:
+  {bucket: {`queries`, `users`, `metrics`}}}, `audit`
   (`leaks`, `verdict`, counts and shares)
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
   metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion

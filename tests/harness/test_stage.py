@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluators import Intervals
 from harness.data import DataError, Store
 from harness.settings import SplitSettings
 from harness.stage import ModelScorer, Stage
@@ -145,7 +146,7 @@ def test_the_report_of_an_evaluation_counts_what_was_asked(store: Store) -> None
     stage = Stage.of(store, SplitSettings(), "test", True)
     settings = ModelSettings.model_validate({"terms": [{"kind": "trend"}]})
     evaluation = stage.evaluate(fit_model(settings, stage.training, repeats=True), ("ndcg", "coverage"), (5,))
-    told = stage.report(evaluation, 0.95)
+    told = stage.report(evaluation, Intervals())
     assert set(told) == {
         "protocol", "stage", "queries", "users", "catalogue", "metrics", "segments", "audit",
     }  # fmt: skip
