@@ -9,18 +9,21 @@ from evaluators.aging import trend
 from evaluators.arrays import Csr
 from evaluators.audit import Audit, Events, Finding, audit
 from evaluators.evaluation import Evaluation, evaluate
-from evaluators.intervals import Estimate, Method, interval, over_seeds
+from evaluators.intervals import Estimate, Intervals, Method, interval, over_seeds
 from evaluators.metrics import (
     METRICS,
     MRR,
     NDCG,
     Answers,
     Coverage,
+    Facts,
     HitRate,
     Metric,
     Precision,
     QueryMetric,
     Recall,
+    RunMetric,
+    check_needs,
     resolve,
 )  # fmt: skip
 from evaluators.queries import (
@@ -62,9 +65,11 @@ __all__ = [
     "Evaluation",
     "Events",
     "Experiment",
+    "Facts",
     "Finding",
     "HitRate",
     "Horizon",
+    "Intervals",
     "LeaveOneOut",
     "Method",
     "Metric",
@@ -74,6 +79,7 @@ __all__ = [
     "QueryMetric",
     "Recall",
     "Rolling",
+    "RunMetric",
     "Scorer",
     "Seen",
     "Split",
@@ -81,6 +87,7 @@ __all__ = [
     "audit",
     "benjamini_hochberg",
     "blocks",
+    "check_needs",
     "detectable",
     "evaluate",
     "holm",

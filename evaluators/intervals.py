@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ Method = Literal["percentile", "bca", "robust"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval, in the units of the figure.
+    """A figure with its interval, in the units of the figure; NaN where nothing can be said.
 
     >>> Estimate(0.5, 0.4, 0.6).to_dict()
     {'mean': 0.5, 'low': 0.4, 'high': 0.6}
@@ -31,8 +32,59 @@ class Estimate:
     low: float
     high: float
 
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON has it: None for what cannot be said."""
+        found = {"mean": self.mean, "low": self.low, "high": self.high}
+        return {name: None if np.isnan(value) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How intervals are found: their level in (0, 1), the n replicates of a resampling and its seed, the method as in
+    `interval`.
+
+    Raises ValueError on a level that is no share, on n < 1 and on another method.
+
+    >>> Intervals(level=0.9).of(np.array([0.0, 1.0, np.nan, 1.0]), np.array([4, 9, 9, 9]))
+    Estimate(mean=0.6666666666666666, low=0.0, high=1.0)
+    """
+
+    level: float = 0.95
+    n: int = 1000
+    seed: int = 0
+    method: Method = "percentile"
+
+    def __post_init__(self) -> None:
+        check_resampling(self.level, self.n)
+        if self.method not in get_args(Method):
+            raise ValueError(
+                f"`method` must be one of {', '.join(get_args(Method))}, but got {self.method!r}; "
+                "percentile is customary."
+            )
+
+    def of(self, values: NDArray[Any], users: NDArray[Any]) -> Estimate:
+        """The mean over queries with its interval over users: values, users [Q].
+
+        A query of NaN says nothing and is left out; if all do, so does the estimate. Of a single user only a
+        resampling can say anything, so that is what it gets.
+        """
+        known = ~np.isnan(values)
+        if not known.any():
+            return Estimate(np.nan, np.nan, np.nan)
+        values, users = np.asarray(values)[known], np.asarray(users)[known]
+        method = self.method if (users != users[0]).any() else "percentile"
+        return interval(values, users, self.level, self.n, self.seed, method)
+
+    def around(self, mean: float, deviation: float, bounds: tuple[float, float]) -> Estimate:
+        """mean ± z·deviation within the bounds that the figure has; nothing about a mean of NaN.
+
+        >>> Intervals(level=0.6826894921370859).around(0.9, 0.2, (0.0, 1.0))
+        Estimate(mean=0.9, low=0.7, high=1.0)
+        """
+        if np.isnan(mean):
+            return Estimate(np.nan, np.nan, np.nan)
+        reach = NormalDist().inv_cdf((1 + self.level) / 2) * deviation
+        return Estimate(mean, max(bounds[0], mean - reach), min(bounds[1], mean + reach))
 
 
 def interval(
@@ -194,3 +246,6 @@ def chunks(count: int, width: int) -> Iterator[int]:
     step = max(1, CHUNK // max(1, width))
     for done in range(0, count, step):
         yield min(step, count - done)
+
+
+CUSTOMARY = Intervals()

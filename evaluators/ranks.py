@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,19 @@ from evaluators.arrays import Csr, Ints
 
 # Up to this many relevant items, comparing the row with each beats sorting the row's upper end once.
 FEW = 4
+# Scores looked at together: so many stay in a core's cache from the first pass over them to the last.
+CACHED = 150_000
+# Columns are dealt to so many groups at least; the best of each group bound what a list can begin at.
+GROUPS = 128
+
+
+class Answer(NamedTuple):
+    """What every metric needs of a block of B queries: above [R] how many other items stand above each relevant one,
+    own [R] the relevant items' scores, shown [B, depth] the columns of the lists, -1 for nothing."""
+
+    above: Ints
+    own: NDArray[Any]
+    shown: NDArray[np.int32]
 
 
 def ranks(scores: NDArray[Any], relevant: Csr, seen: Csr | None = None) -> Ints:
@@ -33,7 +46,7 @@ def ranks(scores: NDArray[Any], relevant: Csr, seen: Csr | None = None) -> Ints:
     >>> ranks(scores, relevant, seen=Csr(np.array([0, 1]), np.array([0]))).tolist()
     [0, 2]
     """
-    return best_first(answer(scores, relevant, seen, 0)[0], relevant.offsets)
+    return best_first(answer(scores, relevant, seen, 0).above, relevant.offsets)
 
 
 def top(scores: NDArray[Any], k: int, hidden: Csr | None = None) -> NDArray[np.int32]:
@@ -46,10 +59,9 @@ def top(scores: NDArray[Any], k: int, hidden: Csr | None = None) -> NDArray[np.i
     >>> top(np.array([[0.2, 0.5, 0.5, -np.inf]]), 4, Csr(np.array([0, 1]), np.array([0]))).tolist()
     [[1, 2, -1, -1]]
     """
-    rest = _checked(scores)
-    if hidden is not None:
-        _hide(rest, hidden, "hidden")
-    return _first(rest, k)
+    given = _matrix(scores)
+    none = Csr(np.zeros(len(given) + 1, np.int64), np.zeros(0, np.int64))
+    return answer(given, none, hidden, k).shown
 
 
 def best_first(above: Ints, offsets: NDArray[np.integer]) -> Ints:
@@ -63,62 +75,130 @@ def best_first(above: Ints, offsets: NDArray[np.integer]) -> Ints:
     return above[np.lexsort((above, owner))] + np.arange(len(above)) - np.repeat(offsets[:-1], widths)
 
 
-def answer(
-    scores: NDArray[Any], relevant: Csr, seen: Csr | None, depth: int
-) -> tuple[Ints, NDArray[np.int32]]:
+def answer(scores: NDArray[Any], relevant: Csr, seen: Csr | None, depth: int) -> Answer:
     """One pass over a block: what every metric needs of it.
 
-    scores [B, I]; relevant, seen: lists of B; -> above [R], the number of unmasked non-relevant items whose
-    score is at least that of each relevant item, aligned with ``relevant.columns``; and shown [B, depth], as
-    `top` with seen items hidden unless they are relevant.
+    scores [B, I]; relevant, seen: lists of B; above [R] is the number of unmasked non-relevant items whose score is at
+    least that of each relevant item, aligned with ``relevant.columns`` as own [R] is; shown [B, depth] is that of `top`
+    with seen items hidden unless they are relevant.
 
-    >>> above, shown = answer(np.array([[0.9, 0.5, 0.5]]), Csr(np.array([0, 1]), np.array([1])), None, 2)
-    >>> above.tolist(), shown.tolist()
-    ([2], [[0, 1]])
+    >>> found = answer(np.array([[0.9, 0.5, 0.5]]), Csr(np.array([0, 1]), np.array([1])), None, 2)
+    >>> found.above.tolist(), found.own.tolist(), found.shown.tolist()
+    ([2], [0.5], [[0, 1]])
     """
-    rest = _checked(scores)
-    _fits(rest, relevant, "relevant")
-    owner = relevant.owners()
-    own = rest[owner, relevant.columns]
+    given = _matrix(scores)
+    if depth < 0:
+        raise ValueError(f"`k >= 0` must hold, but got (k={depth}); pass the length of the list shown.")
+    _fits(given, relevant, "relevant")
     if seen is not None:
-        _hide(rest, seen, "seen")
-    rest[owner, relevant.columns] = -np.inf
-    above = np.empty(len(own), dtype=np.int64)
-    bounds = relevant.offsets.tolist()
-    for row, begin, end in zip(rest, bounds[:-1], bounds[1:], strict=True):
-        if end - begin <= FEW:
-            for at in range(begin, end):
-                above[at] = np.count_nonzero(row >= own[at])
-        else:
-            mine = own[begin:end]
-            near = row[row >= mine.min()]
-            near.sort()
-            above[begin:end] = len(near) - np.searchsorted(near, mine, side="left")
-    unscored = np.flatnonzero(np.isneginf(own))
-    if len(unscored):  # -inf >= -inf holds, yet what is masked or has no score is not above anything
-        rows, back = np.unique(owner[unscored], return_inverse=True)
-        above[unscored] = (rest[rows] > -np.inf).sum(axis=1)[back]
-    if depth:
-        rest[owner, relevant.columns] = own
-    return above, _first(rest, depth)
+        _fits(given, seen, "seen")
+    count, items = given.shape
+    desk = _Desk(given, max(GROUPS, depth))
+    above = np.empty(len(relevant.columns), dtype=np.int64)
+    own = np.empty(len(relevant.columns), dtype=desk.kind)
+    shown = np.full((count, depth), -1, dtype=np.int32)
+    step = max(1, CACHED // max(1, items))
+    for start in range(0, count, step):
+        index = slice(start, min(start + step, count))
+        desk.lay(index)
+        mine = relevant.block(index)
+        of_chunk = slice(int(relevant.offsets[start]), int(relevant.offsets[index.stop]))
+        own[of_chunk] = desk.hide(None if seen is None else seen.block(index), mine)
+        if depth:
+            desk.best(shown[index])
+        above[of_chunk] = desk.above(own[of_chunk], mine)
+    return Answer(above, own, shown)
 
 
-def _checked(scores: NDArray[Any]) -> NDArray[Any]:
-    """A writable float copy of scores [B, I] in which every entry is a number or -inf."""
+class _Desk:
+    """A few rows of scores at a time, copied to where they can be marked: row_BI, a view of cells_BWG in which column c
+    is cell (c // G, c % G) and what is left over holds -inf."""
+
+    def __init__(self, scores: NDArray[Any], groups: int) -> None:
+        self.scores, self.items = scores, scores.shape[1]
+        self.kind = np.dtype(np.float32 if scores.dtype in (np.float16, np.float32) else np.float64)
+        self.groups = min(groups, max(1, self.items))
+        self.high = -(-self.items // self.groups)
+        rows = min(len(scores), max(1, CACHED // max(1, self.items)))
+        self.room = np.full((rows, self.high * self.groups), -np.inf, self.kind)
+
+    def lay(self, index: slice) -> None:
+        """Copy these rows; ValueError on one that is not a number."""
+        self.start, count = index.start, index.stop - index.start
+        self.row_BI = self.room[:count, : self.items]
+        self.row_BI[...] = self.scores[index]
+        self.cells_BWG = self.room[:count].reshape(count, self.high, self.groups)
+        self.highest_BG = self.cells_BWG.max(axis=1)
+        # NaN wins a maximum, so one pass finds NaN and +inf
+        if not self.highest_BG.max(initial=-np.inf) < np.inf:
+            row, column = np.argwhere(np.isnan(self.row_BI) | (self.row_BI == np.inf))[0].tolist()
+            raise ValueError(
+                f"a score must be a number or -inf, but got {self.row_BI[row, column]} in row {self.start + row}, "
+                f"column {column}; a model that diverged cannot be ranked: look at its training loss."
+            )
+
+    def hide(self, seen: Csr | None, relevant: Csr) -> NDArray[Any]:
+        """-> [R] the relevant items' scores; what was seen gets -inf, unless it is relevant."""
+        owner = relevant.owners()
+        own: NDArray[Any] = self.row_BI[owner, relevant.columns]
+        if seen is not None and len(seen.columns):
+            self.row_BI[seen.owners(), seen.columns] = -np.inf
+            self.row_BI[owner, relevant.columns] = own
+            self.highest_BG = self.cells_BWG.max(axis=1)
+        return own
+
+    def above(self, own: NDArray[Any], relevant: Csr) -> Ints:
+        """-> [R] the number of items, the relevant ones taken out, that score at least as much as each relevant one."""
+        found = np.empty(len(own), dtype=np.int64)
+        owner = relevant.owners()
+        self.row_BI[owner, relevant.columns] = -np.inf
+        bounds = relevant.offsets.tolist()
+        for row, begin, end in zip(self.row_BI, bounds[:-1], bounds[1:], strict=True):
+            if end - begin <= FEW:
+                for at in range(begin, end):
+                    found[at] = np.count_nonzero(row >= own[at])
+            else:
+                mine = own[begin:end]
+                near = row[row >= mine.min()]
+                near.sort()
+                found[begin:end] = len(near) - np.searchsorted(near, mine, side="left")
+        unscored = np.flatnonzero(np.isneginf(own))
+        if len(unscored):  # -inf >= -inf holds, yet what is masked or has no score is not above anything
+            rows, back = np.unique(owner[unscored], return_inverse=True)
+            found[unscored] = (self.row_BI[rows] > -np.inf).sum(axis=1)[back]
+        return found
+
+    def best(self, shown: NDArray[np.int32]) -> None:
+        """Fill shown [B, depth] with columns by (score falling, column rising).
+
+        The k-th highest of the groups' best scores is no higher than the k-th highest score: whatever stands above it
+        stands in one of fewer than k groups, and is sorted; if that makes fewer than k, those that tie with it follow.
+        """
+        depth = min(shown.shape[1], self.items)
+        if not depth:
+            return
+        least_B = np.partition(self.highest_BG, self.groups - depth, axis=1)[:, self.groups - depth]
+        row, group = np.nonzero(self.highest_BG > least_B[:, None])
+        cells = self.cells_BWG[row, :, group]
+        which, height = np.nonzero(cells > least_B[row, None])
+        row, column, score = row[which], height * self.groups + group[which], cells[which, height]
+        order = np.lexsort((column, -score, row))
+        row, column = row[order], column[order]
+        count = np.bincount(row, minlength=len(shown))
+        place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        kept = place < depth
+        shown[row[kept], place[kept]] = column[kept]
+        for short in np.flatnonzero((count < depth) & (least_B > -np.inf)).tolist():
+            have = int(count[short])
+            ties = np.flatnonzero(self.row_BI[short] == least_B[short])[: depth - have]
+            shown[short, have : have + len(ties)] = ties
+
+
+def _matrix(scores: NDArray[Any]) -> NDArray[Any]:
     given = np.asarray(scores)
-    rest = np.array(
-        given, dtype=np.float32 if given.dtype in (np.float16, np.float32) else np.float64, order="C"
-    )
-    if rest.ndim != 2:
-        raise ValueError(f"scores must be [B, I], but got shape {rest.shape}; pass one row per query.")
-    highest = float(rest.max(initial=-np.inf))  # NaN wins a maximum, so one pass finds NaN and +inf
-    if not highest < np.inf:
-        row, column = np.argwhere(np.isnan(rest) | (rest == np.inf))[0].tolist()
-        raise ValueError(
-            f"a score must be a number or -inf, but got {rest[row, column]} in row {row}, column {column}; "
-            "a model that diverged cannot be ranked: look at its training loss."
-        )
-    return rest
+    if given.ndim != 2:
+        raise ValueError(f"scores must be [B, I], but got shape {given.shape}; pass one row per query.")
+    return given
 
 
 def _fits(rest: NDArray[Any], lists: Csr, name: str) -> None:
@@ -132,24 +212,3 @@ def _fits(rest: NDArray[Any], lists: Csr, name: str) -> None:
             f"columns of {name} must be in [0, {rest.shape[1]}), but got (min={lists.columns.min()}, "
             f"max={lists.columns.max()}); pass catalogue columns, not vocabulary numbers."
         )
-
-
-def _hide(rest: NDArray[Any], lists: Csr, name: str) -> None:
-    _fits(rest, lists, name)
-    rest[lists.owners(), lists.columns] = -np.inf
-
-
-def _first(rest: NDArray[Any], k: int) -> NDArray[np.int32]:
-    """rest [B, I] -> [B, k] columns by (score falling, column rising); all that tie with the k-th compete."""
-    if k < 0:
-        raise ValueError(f"`k >= 0` must hold, but got (k={k}); pass the length of the list shown.")
-    shown = np.full((len(rest), k), -1, dtype=np.int32)
-    depth = min(k, rest.shape[1])
-    if not depth:
-        return shown
-    kth = np.partition(rest, rest.shape[1] - depth, axis=1)[:, rest.shape[1] - depth]
-    for row, least, line in zip(rest, kth, shown, strict=True):
-        columns = np.flatnonzero(row >= least if least > -np.inf else row > -np.inf)
-        chosen = columns[np.argsort(-row[columns], kind="stable")[:depth]]
-        line[: len(chosen)] = chosen
-    return shown

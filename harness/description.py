@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.report.parts import half_life_of
+from harness.report.words import of
 
 
 def markdown(story: dict[str, Any]) -> str:
@@ -18,7 +19,7 @@ def markdown(story: dict[str, Any]) -> str:
     lines += ["", "### On the test queries", "", f"| {' | '.join(heads)} |"]
     lines += ["|---|---|" + "---|" * len(others)]
     for metric, figure in evaluation["metrics"].items():
-        cells = [f"{figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"]
+        cells = [of(figure)]
         for entry in story["comparisons"]:
             found = entry.get(metric)
             cells.append(

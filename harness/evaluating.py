@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import evaluators
-from evaluators import Evaluation, Method
+from evaluators import Evaluation, Intervals
 from harness.errors import ConfigurationError
 from harness.gate import decide
 from harness.off_policy import value_of
@@ -41,12 +41,12 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
         with bar("evaluate"):
             model = foreign(asked, package)
             found = asked.evaluate(model, wanted.metrics, wanted.k)
-        report = asked.report(found, wanted.level, wanted.interval) | _off_policy(settings, asked, model)
+        report = asked.report(found, wanted.how) | _off_policy(settings, asked, model)
         if settings.split.rolls:
             report["rolling"] = rolled_version(workshop, name, package)
         return report
     workshop, described, asked, evaluation = _described(settings, name)
-    report = asked.report(evaluation, wanted.level, wanted.interval)
+    report = asked.report(evaluation, wanted.how)
     report |= _off_policy(settings, asked, described)
     if settings.split.rolls:
         report["rolling"] = rolled(workshop, name, settings.model, described)
@@ -83,11 +83,18 @@ def _described(settings: RunSettings, stage: StageName) -> tuple[Workshop, Model
 
 
 def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
-    """Of metrics with a value per query: the mean over seeds, its interval, and each seed's figure."""
+    """Of metrics with a value per query: the mean over seeds, its interval, and each seed's figure.
+
+    Queries of which a metric says nothing under some seed are left out of it, and a metric that speaks of less than two
+    users is."""
     found = {}
     for name in evaluations[0].values:
         values = np.stack([each.values[name] for each in evaluations])
-        estimate = evaluators.over_seeds(values, evaluations[0].users, level)
+        known = ~np.isnan(values).any(0)
+        values, users = values[:, known], evaluations[0].users[known]
+        if len(np.unique(users)) < 2:
+            continue
+        estimate = evaluators.over_seeds(values, users, level)
         found[name] = {**estimate.to_dict(), "by_seed": values.mean(1).tolist()}
     return found
 
@@ -109,15 +116,15 @@ def compare_models(
     described = workshop.described("test")
     with bar("evaluate"):
         first = stage.evaluate(described, metrics, ks)
-    level = settings.evaluate.level
+    how = settings.evaluate.how
     entries = []
     for other in others:
         theirs = _other(settings, stage, other, changes, shapes or ())
         with bar(f"evaluate {other}"):
             second = stage.evaluate(theirs, metrics, ks)
-        entries.append({"against": other, **_paired(first, second, stage, level, settings.evaluate.interval)})
+        entries.append({"against": other, **_paired(first, second, how)})
     _adjust(entries)
-    figures = first.summary(level, method=settings.evaluate.interval)
+    figures = first.summary(how)
     return {
         "metrics": figures,
         "queries": len(stage.queries),
@@ -232,23 +239,26 @@ def _other(
     return workshop.described("test")
 
 
-def _paired(
-    first: Evaluation, second: Evaluation, stage: Stage, level: float, method: Method
-) -> dict[str, Any]:
+def _paired(first: Evaluation, second: Evaluation, how: Intervals) -> dict[str, Any]:
+    """The difference in every metric that has a value per query, on the queries of which both say something."""
     found = {}
     for name in first.values:
-        both = first.values[name], second.values[name], stage.users
+        a, b, users = first.shared(second, name)
+        if not len(users):
+            continue
         found[name] = {
-            **evaluators.paired(*both, level, method=method).to_dict(),
-            "wilcoxon": evaluators.wilcoxon(*both),
-            "detectable": evaluators.detectable(*both, level) if len(np.unique(stage.users)) > 1 else None,
+            **evaluators.paired(a, b, users, how.level, method=how.method).to_dict(),
+            "wilcoxon": evaluators.wilcoxon(a, b, users),
+            "detectable": evaluators.detectable(a, b, users, how.level)
+            if len(np.unique(users)) > 1
+            else None,
         }
     return found
 
 
 def _adjust(entries: list[dict[str, Any]]) -> None:
     """Beside each p-value those that answer for all models compared: `holm` and `benjamini_hochberg`."""
-    for name in [name for name in entries[0] if name != "against"]:
+    for name in [name for name in entries[0] if name != "against" and all(name in each for each in entries)]:
         p = [entry[name]["p"] for entry in entries]
         adjusted = evaluators.holm(p), evaluators.benjamini_hochberg(p)
         for entry, holm, hochberg in zip(entries, *adjusted, strict=True):

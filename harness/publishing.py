@@ -44,12 +44,12 @@ def publish(
     """Register the model, write the report, log both, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
-    evaluation = stage.report(outcome.candidate, level, settings.evaluate.interval)
+    evaluation = stage.report(outcome.candidate, settings.evaluate.how)
     if settings.split.rolls:
         evaluation["rolling"] = rolled(
             workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
         )
-    comparisons = _comparisons(outcome, metric, stage.users, level)
+    comparisons = _comparisons(outcome, metric, level)
     experiment = evaluators.simulate(
         outcome.evaluations[outcome.rival].values[metric],
         outcome.candidate.values[metric],
@@ -94,7 +94,9 @@ def publish(
         "training": training_story(workshop, chosen),
         "finetune": _finetune_story(chosen.finetuned),
         "evaluation": evaluation,
-        "models": {name: found.summary(level) for name, found in outcome.evaluations.items()},
+        "models": {
+            name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
+        },
         "comparisons": comparisons,
         "ab": ab,
         "verdict": verdict,
@@ -146,7 +148,7 @@ def _log_files(folder: Path, story: dict[str, Any]) -> None:
         mlflow.log_figure(figure, f"figures/{name}.png")
 
 
-def _comparisons(outcome: Outcome, metric: str, users: Any, level: float) -> list[dict[str, Any]]:
+def _comparisons(outcome: Outcome, metric: str, level: float) -> list[dict[str, Any]]:
     """Candidate minus each other model, paired by query, for every metric that has a value a query."""
     names = {"champion": f"champion v{outcome.champion.version}"} if outcome.champion else {}
     entries = []
@@ -155,8 +157,9 @@ def _comparisons(outcome: Outcome, metric: str, users: Any, level: float) -> lis
             continue
         entry: dict[str, Any] = {"against": names.get(name, name)}
         for which in dict.fromkeys([metric, *outcome.candidate.values]):
-            found = evaluators.paired(outcome.candidate.values[which], other.values[which], users, level)
-            entry[which] = found.to_dict()
+            a, b, users = outcome.candidate.shared(other, which)
+            if len(users):
+                entry[which] = evaluators.paired(a, b, users, level).to_dict()
         entries.append(entry)
     return entries
 
@@ -203,7 +206,7 @@ def _params(model: ModelSettings, settings: RunSettings, story: dict[str, Any]) 
 
 def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]) -> dict[str, float]:
     """MLflow's names allow no @: `ndcg_10`, `ndcg_10_low`, `ndcg_10_over_none`."""
-    values: dict[str, float] = {}
+    values: dict[str, float | None] = {}
     for name, figure in evaluation["metrics"].items():
         plain = name.replace("@", "_")
         values |= {plain: figure["mean"], f"{plain}_low": figure["low"], f"{plain}_high": figure["high"]}
@@ -217,7 +220,7 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
                     f"{plain}_low": found["low"],
                     f"{plain}_high": found["high"],
                 }
-    return values
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _tags(story: dict[str, Any]) -> dict[str, str]:

@@ -182,7 +182,7 @@ def _story(
             "queries": len(stage.queries),
             "users": len(np.unique(stage.users)),
             "age_days": float(freshest[period].ages.mean()),
-            "metrics": freshest[period].evaluation.summary(level),
+            "metrics": freshest[period].evaluation.summary(evaluators.Intervals(level)),
             "leaks": bool(stage.audit().leaks),
         }
         for period, stage in enumerate(stages)

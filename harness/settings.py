@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from evaluators import Method, resolve
+from evaluators import Facts, Intervals, Method, resolve
 from harness import trees
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
@@ -42,6 +42,7 @@ class EvaluateSettings(_Settings):
         level: of the intervals.
         interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is the
             cluster-robust normal approximation.
+        half_life: in days; what `staleness` and `category_staleness` call old.
         seeds: `lethe evaluate` fits the model with each of these too, and reports the mean over seeds with an interval
             for what other seeds and other users would give.
     """
@@ -50,6 +51,7 @@ class EvaluateSettings(_Settings):
     metrics: tuple[str, ...] = ("ndcg", "recall", "precision", "mrr", "hit_rate", "coverage")
     level: float = Field(0.95, gt=0, lt=1)
     interval: Method = "percentile"
+    half_life: float | None = Field(None, gt=0)
     seeds: tuple[int, ...] = ()
 
     @model_validator(mode="after")
@@ -60,6 +62,11 @@ class EvaluateSettings(_Settings):
                 f"`evaluate.seeds` must be at least two different seeds, but got {list(self.seeds)}."
             )
         return self
+
+    @property
+    def how(self) -> Intervals:
+        """How intervals are found."""
+        return Intervals(self.level, method=self.interval)
 
 
 class TrainSettings(_Settings):
@@ -172,6 +179,8 @@ class RunSettings(_Settings):
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
+        for name in dict.fromkeys((*self.evaluate.metrics, self.metric, self.gate_metric)):
+            self._has_facts(name)
         for term in self.model.terms:
             self._has_groups(term.label, term.forgetting.scope)
         weighted = [term.label for term in self.model.terms if term.weights]
@@ -200,6 +209,27 @@ class RunSettings(_Settings):
         if not there:
             raise ValueError(f"`scope: {scope}` of the term {label!r} needs {what}.")
 
+    def _has_facts(self, name: str) -> None:
+        """Raise ValueError where the data cannot have what a metric needs."""
+        given = {
+            "weights": (self.data.columns.weight, "`data.columns.weight`, the column of weights or ratings"),
+            "categories": (self.data.items, "`data.items`, a table with a column `categories`"),
+            "half_life": (self.evaluate.half_life, "`evaluate.half_life`, in days"),
+            "repeats": (
+                self.data.repeats,
+                "`data.repeats: true`; without, category_staleness tells",
+            ),
+            "embeddings": (
+                None,
+                "vectors of items, which only the library can be given (`evaluators.Facts`)",
+            ),
+        }
+        for metric in resolve([name], self.evaluate.k):
+            for need in sorted(metric.needs & set(given)):
+                there, what = given[need]
+                if not there:
+                    raise ValueError(f"the metric {metric.name!r} needs {Facts.parts[need]}: {what}.")
+
     @property
     def metric(self) -> str:
         """What choices are made by: the search's metric, or NDCG at the first cut-off."""
@@ -218,9 +248,10 @@ class RunSettings(_Settings):
 
 def _per_query(metric: str, where: str) -> None:
     found = resolve([metric])
-    if len(found) != 1 or metric.startswith("coverage"):
+    if len(found) != 1 or not found[0].decides:
         raise ValueError(
-            f"`{where}` must be one metric with a value per query, such as ndcg@10, but got {metric!r}."
+            f"`{where}` must be one metric with a value per query of which more is better, such as ndcg@10, "
+            f"but got {metric!r}."
         )
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 import evaluators
-from evaluators import Method
+from evaluators import Intervals, Metric
+from evaluators.known import Log, facts_of
+from evaluators.metrics import Categories
 from harness.data import DataError, Store
 from harness.package import Reader
 from harness.splits import SplitSettings
@@ -66,6 +68,8 @@ class Stage:
     split: evaluators.Split
     repeats: bool
     settings: SplitSettings
+    half_life: float | None = None
+    """In days; what the metrics of staleness call old."""
 
     @classmethod
     def of(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> Stage:
@@ -140,14 +144,46 @@ class Stage:
             return None
         return evaluators.Seen(self.split.queries, np.asarray(self.store.items), self.split.column)
 
+    @cached_property
+    def facts(self) -> evaluators.Facts:
+        """What is known beside the answers; nothing of it is computed before a metric asks."""
+        store = self.store
+        log = Log(
+            np.asarray(store.offsets),
+            np.asarray(store.items),
+            np.asarray(store.times),
+            None if (np.asarray(store.weights) == 1).all() else store.weights,
+            self._categories,
+            about=None if self._categories is None else store.category[np.asarray(store.items)],
+        )
+        return facts_of(self.split, log, repeats=self.repeats, half_life=self.half_life)
+
+    @property
+    def _categories(self) -> Categories | None:
+        listed = self.store.categories
+        if listed is None or not any(listed):
+            return None
+        number = {name: n for n, name in enumerate(self.store.category_names.tolist())}
+        for name in sorted({name for names in listed for name in names} - set(number)):
+            number[name] = len(number)  # one that is nobody's main category
+        return Categories.of([[number[name] for name in names] for names in listed], len(number))
+
     def evaluate(
         self, model: Model | evaluators.Scorer, metrics: tuple[str, ...], k: tuple[int, ...]
     ) -> evaluators.Evaluation:
-        """Answer every query with the model and rank the whole catalogue."""
+        """Answer every query with the model and rank the whole catalogue; `DataError` where a metric lacks its data."""
         scorer = ModelScorer(self, model) if isinstance(model, Model) else model
+        asked = evaluators.resolve(metrics, k)
+        self._refuse(asked)
         return evaluators.evaluate(
-            scorer, self.split.queries, evaluators.resolve(metrics, k), seen=self.seen, block=BLOCK
+            scorer, self.split.queries, asked, seen=self.seen, facts=self.facts, block=BLOCK
         )
+
+    def _refuse(self, metrics: list[Metric]) -> None:
+        try:
+            evaluators.check_needs(metrics, self.facts)
+        except ValueError as error:
+            raise DataError(f"`evaluate.metrics`: {error}") from None
 
     @property
     def users(self) -> npt.NDArray[np.integer]:
@@ -166,14 +202,12 @@ class Stage:
                 tuned_on = _split(self.store, self.settings, "val", self.repeats).queries
         return evaluators.audit(self.split, *_arrays(self.store), tuned_on=tuned_on)
 
-    def report(
-        self, evaluation: evaluators.Evaluation, level: float, method: Method = "percentile"
-    ) -> dict[str, Any]:
+    def report(self, evaluation: evaluators.Evaluation, how: Intervals) -> dict[str, Any]:
         """The JSON of an evaluation: protocol, stage, counts, metrics with intervals, segments, audit."""
         store = self.store
-        if method != "percentile" and len(np.unique(self.users)) < 2:
+        if how.method != "percentile" and len(np.unique(self.users)) < 2:
             raise DataError(
-                f"`evaluate.interval: {method}` needs queries of two users, but {self.split.stage} has one user; "
+                f"`evaluate.interval: {how.method}` needs queries of two users, but {self.split.stage} has one user; "
                 "take `percentile`, or move `split.cuts`."
             )
         return {
@@ -182,14 +216,14 @@ class Stage:
             "queries": len(self.queries),
             "users": len(np.unique(self.users)),
             "catalogue": len(self.split.catalogue),
-            "metrics": evaluation.summary(level, method=method),
+            "metrics": evaluation.summary(how),
             "segments": evaluators.segments(
                 evaluation,
                 self.split,
                 np.asarray(store.items),
                 np.asarray(store.times),
-                level=level,
-                method=method,
+                how,
+                store.category_names.tolist(),
             ),
             "audit": self.audit().to_dict(),
         }

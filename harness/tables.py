@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.report.words import stamp
+from harness.report.words import intervals_of_their_own, stamp
 
 out = Console(highlight=False)
 
@@ -29,8 +29,10 @@ def show_evaluation(result: dict[str, Any]) -> None:
     )
     table = _table("metric", "mean", "low", "high")
     for name, figure in result["metrics"].items():
-        table.add_row(name, *(f"{figure[key]:.4f}" for key in ("mean", "low", "high")))
+        table.add_row(name, *(_shown(figure[key]) for key in ("mean", "low", "high")))
     out.print(table)
+    for note in intervals_of_their_own(result["metrics"]):
+        out.print(note, markup=False)
     if "seeds" in result:
         seeds = result["seeds"]["seeds"]
         table = _table("over seeds", "mean", "low", "high", *map(str, seeds))
@@ -89,6 +91,10 @@ def show_off_policy(result: dict[str, Any]) -> None:
         out.print(f"- not supported: {', '.join(names)}: {reason}", markup=False)
 
 
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
 def show_comparison(result: dict[str, Any]) -> None:
     for entry in result["comparisons"]:
         shown = {"p": "p", "p (Wilcoxon)": "wilcoxon", "p (Holm)": "holm", "detectable": "detectable"}
@@ -96,7 +102,7 @@ def show_comparison(result: dict[str, Any]) -> None:
         for name, found in entry.items():
             if name != "against":
                 figures = [f"{found[key]:+.4f}" for key in ("difference", "low", "high")]
-                others = ["–" if found[key] is None else f"{found[key]:.4f}" for key in shown.values()]
+                others = [_shown(found.get(key)) for key in shown.values()]
                 table.add_row(name, *figures, *others)
         out.print(table)
     if result["audit"]["leaks"]:

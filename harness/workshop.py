@@ -106,7 +106,8 @@ class Workshop:
         return self._stage("test")
 
     def _stage(self, name: StageName) -> Stage:
-        return Stage.of(self.store, self.settings.split, name, self.settings.data.repeats)
+        stage = Stage.of(self.store, self.settings.split, name, self.settings.data.repeats)
+        return replace(stage, half_life=self.settings.evaluate.half_life)
 
     def rolls(self, name: StageName) -> list[Stage]:
         """A stage for each cut of a rolling protocol; the first is fitted as the whole stage is."""

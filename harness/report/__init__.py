@@ -26,7 +26,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
-  `segments` {`recency` | `history` | `novelty`: {bucket: {`queries`, `users`, `metrics`}}}, `audit`
+  `segments` {`recency` | `history` | `cold` | `adaptation` | `novelty` | `popularity` | `category`:
+  {bucket: {`queries`, `users`, `metrics`}}}, `audit`
   (`leaks`, `verdict`, `findings` and `notices` [{`name`, `count`, `sentence`}], counts and shares),
   `rolling` (only of that protocol): what `harness.rolling.rolled` returns
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaluators import METRICS, Coverage
 from harness.report import words
 from harness.report.blocks import Block, Code, Facts, Gallery, Section, Shot, Table, Text
 from harness.report.figures import slug
@@ -14,7 +15,11 @@ from harness.report.words import finite
 _SEGMENTS = {
     "recency": ("By time since the user's last event", "Last event"),
     "history": ("By length of the user's history", "Events before"),
+    "cold": ("People that training knows, and others", "User"),
+    "adaptation": ("By events since the user's interest shifted", "Events since"),
     "novelty": ("Repeats and new items", "Relevant items"),
+    "popularity": ("By popularity of the items", "Relevant items"),
+    "category": ("By category of the items", "Relevant items"),
 }
 _AUDIT = {
     "training_events": "training events",
@@ -60,7 +65,7 @@ def evaluation(summary: Summary) -> Section:
         )
     )
     if models:
-        blocks.append(_metrics(models))
+        blocks += _metrics(models)
     pairs = [row for c in maps(summary.get("comparisons")) for row in _paired(summary, c)]
     head = ["Against", "Metric", "Difference", "Relative", "p", "Reading"]
     compared = Table("Paired differences: the candidate minus the other model", head, pairs, (2, 3))
@@ -68,11 +73,32 @@ def evaluation(summary: Summary) -> Section:
     return Section("evaluation", "Evaluation", blocks)
 
 
-def _metrics(models: list[tuple[str, Any]]) -> Table:
-    names = dict.fromkeys(name for _, cells in models for name, _ in items_of(cells))
-    rows = [[words.metric(name), *(words.of(dig(cells, name)) for _, cells in models)] for name in names]
-    head = ["Metric", *(name for name, _ in models)]
-    return Table("Metrics, mean and interval", head, rows, range(1, len(head)))
+def _metrics(models: list[tuple[str, Any]]) -> list[Block]:
+    """What was found, then, where asked for, what the lists are like; and which intervals are of another kind."""
+    names = list(dict.fromkeys(name for _, cells in models for name, _ in items_of(cells)))
+    about = [name for name in names if _describes(name)]
+    found = [name for name in names if name not in about]
+    heads = [name for name, _ in models]
+
+    def cells(name: str) -> list[str]:
+        return [words.of(dig(held, name)) for _, held in models]
+
+    blocks: list[Block] = []
+    if found:
+        rows = [[words.metric(name), *cells(name)] for name in found]
+        head = ["Metric", *heads]
+        blocks.append(Table("Metrics, mean and interval", head, rows, range(1, len(head))))
+    if about:
+        rows = [[words.metric(name), words.better(name), *cells(name)] for name in about]
+        head = ["Metric", "Better", *heads]
+        blocks.append(Table("What the lists are like, mean and interval", head, rows, range(2, len(head))))
+    return blocks + [Text(line, "note") for line in words.intervals_of_their_own(names)]
+
+
+def _describes(name: str) -> bool:
+    """Whether a metric tells of the lists and not of what was found in them; coverage stays by what the gate reads."""
+    kind = METRICS.get(name.partition("@")[0])
+    return kind is not None and not kind.decides and kind is not Coverage
 
 
 def _paired(summary: Summary, comparison: Summary) -> list[list[str]]:

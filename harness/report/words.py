@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from evaluators import METRICS
+
+_SHORT = {"ndcg", "mrr", "map", "auc"}
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -193,10 +196,39 @@ def stamp(value: object) -> str:
 
 
 def metric(name: object) -> str:
-    """``ndcg@10`` as it is written in text: ``NDCG@10``."""
+    """A metric's name as it is written in text.
+
+    >>> metric("ndcg@10"), metric("graded_ndcg@5"), metric("hit_rate@10")
+    ('NDCG@10', 'Graded NDCG@5', 'Hit rate@10')
+    """
     head, at, tail = str(name).partition("@")
-    shown = head.upper() if head.lower() in {"ndcg", "mrr", "map", "auc"} else head.capitalize()
-    return shown.replace("_", " ") + at + tail
+    parts = [part.upper() if part.lower() in _SHORT else part for part in head.split("_")]
+    shown = " ".join(parts)
+    return shown[:1].upper() + shown[1:] + at + tail
+
+
+def better(name: object) -> str:
+    """Which way of a metric is good: ``more``, ``less``, or nothing where neither is.
+
+    >>> better("ndcg@10"), better("gini@10"), better("item_age@10")
+    ('more', 'less', '–')
+    """
+    found = METRICS.get(str(name).partition("@")[0])
+    return {"higher": "more", "lower": "less"}.get(found.better if found else "", NOTHING)
+
+
+def intervals_of_their_own(names: Iterable[object]) -> list[str]:
+    """A line for each kind of interval that is not the one asked for.
+
+    >>> intervals_of_their_own(["ndcg@10", "coverage@5", "coverage@10"])
+    ['Intervals of Coverage@5 and Coverage@10: jackknife over users.']
+    """
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        found = METRICS.get(str(name).partition("@")[0])
+        if found and found.own_interval:
+            kinds.setdefault(found.own_interval, []).append(metric(name))
+    return [f"Intervals of {listed(shown)}: {kind}." for kind, shown in kinds.items()]
 
 
 def protocol(name: object) -> str:

@@ -41,14 +41,14 @@ def test_a_constant_score_earns_the_last_places() -> None:
 
 
 def test_above_is_aligned_with_the_columns() -> None:
-    above, shown = answer(np.array([[0.1, 0.9, 0.5, 0.3]]), lists([[0, 1]]), None, 3)
+    above, _, shown = answer(np.array([[0.1, 0.9, 0.5, 0.3]]), lists([[0, 1]]), None, 3)
     assert above.tolist() == [2, 0]
     assert shown.tolist() == [[1, 2, 3]]
 
 
 def test_a_relevant_item_that_was_seen_is_ranked_and_shown() -> None:
     scores = np.array([[0.9, 0.8, 0.7]])
-    above, shown = answer(scores, lists([[1]]), lists([[0, 1]]), 3)
+    above, _, shown = answer(scores, lists([[1]]), lists([[0, 1]]), 3)
     assert above.tolist() == [0]
     assert shown.tolist() == [[1, 2, -1]]
 

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluators import Evaluation, Split, evaluate, resolve, segments, split
-from evaluators.segments import DAY, buckets, repeated
+from evaluators import Evaluation, Intervals, Split, evaluate, resolve, segments, split
+from evaluators.known import Log, facts_of
+from evaluators.metrics import Categories, Facts
+from evaluators.segments import DAY, buckets, by_category, repeated
 from tests.evaluators.helpers import Packed, frame, pack, retail
 
 
@@ -37,7 +39,7 @@ def test_by_hand() -> None:
     log = log_of_two()
     parts, evaluation = made(log)
     assert parts.queries.relevant.tolist() == [0, 2, 1, 2]
-    found = segments(evaluation, parts, log.items, log.times, n=50)
+    found = segments(evaluation, parts, log.items, log.times, Intervals(n=50))
     # Ann back on her 7th day; Bob after 15 days, then after half a day.
     assert figures(found, "recency") == {"<=1d": (1, 1, 0.0), "<=7d": (1, 1, 0.5), "<=30d": (1, 1, 0.0)}
     assert figures(found, "history") == {"<=5": (3, 2, pytest.approx(0.5 / 3))}
@@ -65,7 +67,7 @@ def test_baskets_fall_into_buckets_that_add_up_and_repeats_are_those_of_the_hist
     )
     scores = np.random.default_rng(0).random((200, len(parts.catalogue)), dtype=np.float32)
     evaluation = evaluate([(slice(0, 200), scores)], parts.queries, resolve(["ndcg", "mrr"]))
-    found = segments(evaluation, parts, log.items, log.times, n=20)
+    found = segments(evaluation, parts, log.items, log.times, Intervals(n=20))
     for name in ("recency", "history"):
         assert sum(at["queries"] for at in found[name].values()) == 200
         total = sum(at["queries"] * at["metrics"]["mrr"]["mean"] for at in found[name].values())
@@ -77,6 +79,46 @@ def test_baskets_fall_into_buckets_that_add_up_and_repeats_are_those_of_the_hist
         truth += [int(parts.catalogue[c]) in history for c in columns]
     assert repeated(parts, log.items).tolist() == truth
     assert 0.1 < np.mean(truth) < 0.9
+
+
+def test_people_and_items_apart_by_hand() -> None:
+    log = log_of_two()
+    parts, _ = made(log)
+    known = Log(*log[:3], categories=Categories.of([[0], [1], [1]]))
+    told = facts_of(parts, known, repeats=True)
+    facts = Facts(
+        popularity=lambda: told.popularity,
+        categories=lambda: told.categories,
+        shifts=lambda: np.array([-1, 2, 3]),
+    )
+    scores = np.tile([0.9, 0.8, 0.7], (3, 1))
+    metrics = resolve(["recall", "coverage"], [1])
+    evaluation = evaluate([(slice(0, 3), scores)], parts.queries, metrics, facts=facts)
+    found = segments(evaluation, parts, log.items, log.times, Intervals(n=20), ["tea", "cake"])
+    assert set(found) == {"recency", "history", "cold", "adaptation", "novelty", "popularity", "category"}
+    # Ann asked for a (found first) and c; Bob for b, behind a, and for c
+    assert figures(found, "cold") == {"warm": (3, 2, pytest.approx(0.5 / 3))}
+    assert figures(found, "adaptation") == {"<=2": (1, 1, 0.0), "<=5": (1, 1, 0.0), "no shift": (1, 1, 0.5)}
+    assert figures(found, "category") == {"tea": (1, 1, 1.0), "cake": (3, 2, 0.0)}
+    # training has a three times, b twice, c once
+    assert figures(found, "popularity") == {"head": (1, 1, 1.0), "tail": (2, 2, 0.0), "middle": (1, 1, 0.0)}
+
+
+def test_a_user_without_training_is_cold() -> None:
+    log = pack(frame(list("aaabbb"), list("xyxxyx"), np.array([0, 1, 2, 6, 7, 8]) * DAY))
+    parts = split(*log[:3], 2, protocol="successive", stage="test", cuts=(0.2, 0.45), repeats=True)
+    evaluation = evaluate(
+        [(slice(0, len(parts.queries)), np.ones((len(parts.queries), 2)))], parts.queries, resolve(["mrr"])
+    )
+    found = segments(evaluation, parts, log.items, log.times, Intervals(n=20))
+    assert {name: at["queries"] for name, at in found["cold"].items()} == {"cold": 2, "warm": 1}
+
+
+def test_nothing_is_told_by_category_where_none_stands_out() -> None:
+    assert by_category(np.full(9, -1), []) == {}
+    assert by_category(np.arange(100), []) == {}
+    asked = by_category(np.array([0, 0, 1, -1]), ["tea"])
+    assert {name: mask.sum() for name, mask in asked.items()} == {"tea": 2, "1": 1, "other": 1}
 
 
 def test_another_splits_evaluation_is_refused() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from evaluators import METRICS, Intervals
 from harness.data import DataError, Store
 from harness.splits import SplitSettings
 from harness.stage import ModelScorer, Stage, StageName
@@ -148,7 +151,7 @@ def test_the_report_of_an_evaluation_counts_what_was_asked(store: Store) -> None
     stage = Stage.of(store, SplitSettings(), "test", True)
     settings = ModelSettings.model_validate({"terms": [{"kind": "trend"}]})
     evaluation = stage.evaluate(fit_model(settings, stage.training, repeats=True), ("ndcg", "coverage"), (5,))
-    told = stage.report(evaluation, 0.95)
+    told = stage.report(evaluation, Intervals())
     assert set(told) == {
         "protocol", "stage", "queries", "users", "catalogue", "metrics", "segments", "audit",
     }  # fmt: skip
@@ -158,6 +161,38 @@ def test_the_report_of_an_evaluation_counts_what_was_asked(store: Store) -> None
     assert set(told["metrics"]) == {"ndcg@5", "coverage@5"}
     figure = told["metrics"]["ndcg@5"]
     assert figure["low"] < figure["mean"] < figure["high"]
+
+
+def test_every_metric_that_a_log_can_tell_is_told(grouped: Store) -> None:
+    """Categories come from the item table, the half-life from the settings; the log has no weights, and says so."""
+    stage = replace(Stage.of(grouped, SplitSettings(), "test", True), half_life=3.0)
+    settings = ModelSettings.model_validate({"terms": [{"kind": "own"}, {"kind": "trend", "weight": 0.1}]})
+    model = fit_model(settings, stage.training, repeats=True)
+    told = tuple(n for n, kind in METRICS.items() if not kind.needs & {"weights", "embeddings"})
+    evaluation = stage.evaluate(model, told, (5,))
+    report = stage.report(evaluation, Intervals(n=50))
+    assert len(report["metrics"]) == len(told) >= 24
+    assert set(report["segments"]) == {
+        "recency", "history", "cold", "adaptation", "novelty", "popularity", "category",
+    }  # fmt: skip
+    json.dumps(report, allow_nan=False)
+    means = evaluation.means()
+    assert 0 < means["staleness@5"] < 1
+    assert 0 < means["diversity@5"] <= 1
+    stricter = replace(stage, half_life=1e6).evaluate(model, ("staleness",), (5,))
+    assert stricter.means()["staleness@5"] == 0
+    with pytest.raises(DataError, match="`hit_rating@5` needs the weights or ratings of events"):
+        stage.evaluate(model, ("hit_rating",), (5,))
+
+
+def test_weights_of_the_log_are_gains(store: Store) -> None:
+    weights = np.random.default_rng(0).integers(1, 6, len(store.items)).astype(np.float32)
+    stage = Stage.of(replace(store, weights=weights), SplitSettings(), "test", True)
+    settings = ModelSettings.model_validate({"terms": [{"kind": "own"}]})
+    model = fit_model(settings, stage.training, repeats=True)
+    means = stage.evaluate(model, ("graded_ndcg", "hit_rating"), (5,)).means()
+    assert 0 < means["graded_ndcg@5"] < 1
+    assert 1 < means["hit_rating@5"] < 5
 
 
 def test_scores_are_the_weighted_sum_of_the_terms(store: Store) -> None:
