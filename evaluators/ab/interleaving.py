@@ -60,7 +60,7 @@ def team_draft(a: Ints, b: Ints, random: np.random.Generator) -> tuple[Ints, Tea
     every = np.arange(rows)
     for _ in range(width):
         first = random.integers(0, 2, rows)
-        for side in (first, np.subtract(1, first)):
+        for side in np.stack([first, 1 - first]):
             offered = both[side, every]
             new = (offered >= 0) & ~(offered[:, :, None] == mixed[:, None, :]).any(2)
             picks = new.any(1) & (filled < width)
