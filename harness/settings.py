@@ -21,6 +21,7 @@ from pydantic import (
 from evaluators import Method, resolve
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
+from harness.experiments.settings import AbSettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
@@ -79,20 +80,6 @@ class TrainSettings(_Settings):
     max_failures: int = Field(0, ge=0)
 
 
-class AbSettings(_Settings):
-    """The simulated A/B test: the shares of the arms, and the salt of the hash that deals users to them."""
-
-    shares: tuple[float, float] = (0.5, 0.5)
-    salt: str = "lethe"
-
-    @field_validator("shares")
-    @classmethod
-    def _whole(cls, shares: tuple[float, float]) -> tuple[float, float]:
-        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-            raise ValueError(f"`shares` must be two positive numbers that sum to 1, but got {list(shares)}.")
-        return shares
-
-
 class GateSettings(_Settings):
     """When a candidate may become champion.
 
@@ -146,6 +133,8 @@ class RunSettings(_Settings):
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
+        for guarded in self.ab.guardrails:
+            _per_query(guarded, f"ab.guardrails.{guarded}")
         for term in self.model.terms:
             self._has_groups(term.label, term.forgetting.scope)
         weighted = [term.label for term in self.model.terms if term.weights]

@@ -54,6 +54,11 @@ class State:
         """Some of the users, numbered anew in the order given."""
         return State(*(each[users] for each in (self.items, self.times, self.events, self.next, self.pace)))
 
+    def put(self, users: Ints, part: State) -> None:
+        """Take back a `subset` that went its own way."""
+        for name in ("items", "times", "events", "next", "pace"):
+            getattr(self, name)[users] = getattr(part, name)
+
     def visits(self, users: Ints) -> Visits:
         return Visits(users, self.next[users], self.items[users], self.times[users])
 

@@ -138,6 +138,9 @@ def test_a_subset_of_users_goes_its_own_way() -> None:
     world.roam(half, 9.0)
     assert (state.events == 0).all()
     assert (half.next >= 9).all()
+    state.put(np.arange(10, 20), half)
+    assert (state.next[10:] == half.next).all()
+    assert (state.events[:10] == 0).all()
 
 
 def test_the_log_is_a_file(tmp_path: Path) -> None:

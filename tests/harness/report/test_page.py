@@ -241,9 +241,17 @@ def test_an_empty_summary_is_still_a_page(less: dict[str, Any]) -> None:
 def test_warnings_are_said_in_words() -> None:
     bad = summary()
     bad["ab"]["ratio"] |= {"mismatch": True, "p": 0.0001}
+    bad["ab"]["ratio_sequential"] |= {"mismatch": True, "p": 0.0001, "users": 812}
+    bad["ab"]["always"] |= {"day": 9}
+    bad["ab"]["guardrails"][0] |= {"held": False}
     bad["evaluation"]["audit"] |= {"leaks": True, "verdict": "Leaks: 4 moments straddle the cut."}
     text = Page(render(bad, config_text="")).text
     assert "Attention. Sample ratio mismatch (p < 0.001)" in text
+    assert (
+        "Attention. Checked after every user (sequential multinomial test): an alarm after 812 users" in text
+    )
+    assert "left out zero from day 9 on in 38 days" in text
+    assert "not held" in text
     assert "Attention. Leaks: 4 moments straddle the cut." in text
 
 
