@@ -200,12 +200,13 @@ def foreign(stage: Stage, package: Package) -> ForeignScorer:
 
 
 def gate_metrics(settings: RunSettings) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The metrics asked for, and those that the gate needs."""
+    """The metrics asked for, and those that the gate and the guardrails of the A/B test need."""
     wanted = dict.fromkeys(settings.evaluate.metrics)
     ks = settings.evaluate.k
     named = {metric.name for metric in evaluators.resolve(tuple(wanted), ks)}
-    if settings.gate_metric not in named:
-        wanted[settings.gate_metric] = None
+    for needed in (settings.gate_metric, *settings.ab.guardrails):
+        if needed not in named:
+            wanted[needed] = None
     if not any(name.startswith("coverage") for name in named):
         wanted[f"coverage@{ks[0]}"] = None
     return tuple(wanted), ks

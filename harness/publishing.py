@@ -16,6 +16,7 @@ from harness.choosing import Chosen
 from harness.data import summarise
 from harness.description import markdown
 from harness.errors import ConfigurationError
+from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
@@ -50,13 +51,8 @@ def publish(
             workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
         )
     comparisons = _comparisons(outcome, metric, level)
-    experiment = evaluators.simulate(
-        outcome.evaluations[outcome.rival].values[metric],
-        outcome.candidate.values[metric],
-        workshop.store.users[stage.users],
-        shares=settings.ab.shares,
-        salt=settings.ab.salt,
-        level=level,
+    experiment = replay(
+        stage, outcome.evaluations[outcome.rival], outcome.candidate, metric, settings.ab, level
     )
     against = outcome.decision.against
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}

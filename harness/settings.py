@@ -24,6 +24,7 @@ from evaluators import Facts, Intervals, Method, resolve
 from harness import trees
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
+from harness.experiments.settings import AbSettings
 from harness.off_policy_settings import OffPolicySettings
 from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
@@ -105,20 +106,6 @@ class TrainSettings(_Settings):
         return self.workers if isinstance(self.workers, int) else self.workers[1]
 
 
-class AbSettings(_Settings):
-    """The simulated A/B test: the shares of the arms, and the salt of the hash that deals users to them."""
-
-    shares: tuple[float, float] = (0.5, 0.5)
-    salt: str = "lethe"
-
-    @field_validator("shares")
-    @classmethod
-    def _whole(cls, shares: tuple[float, float]) -> tuple[float, float]:
-        if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-            raise ValueError(f"`shares` must be two positive numbers that sum to 1, but got {list(shares)}.")
-        return shares
-
-
 class GateSettings(_Settings):
     """When a candidate may become champion.
 
@@ -181,6 +168,8 @@ class RunSettings(_Settings):
             _per_query(self.registry.gate.metric, "registry.gate.metric")
         for name in dict.fromkeys((*self.evaluate.metrics, self.metric, self.gate_metric)):
             self._has_facts(name)
+        for guarded in self.ab.guardrails:
+            _per_query(guarded, f"ab.guardrails.{guarded}")
         for term in self.model.terms:
             self._has_groups(term.label, term.forgetting.scope)
         weighted = [term.label for term in self.model.terms if term.weights]

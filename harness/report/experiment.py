@@ -34,6 +34,7 @@ def ab(summary: Summary) -> Section:
         Text(f"The outcome is {outcome}; users are dealt to the arms by a hash of their id."),
         Gallery([shot, _arms(held)]),
         _ratio(held.get("ratio")),
+        *_sequential(held),
     ]
     if facts := _facts(held):
         blocks.append(Facts(facts))
@@ -71,6 +72,45 @@ def _ratio(ratio: object) -> Text:
     return Text(f"Sample ratio: the arms have the sizes that their shares say ({p}).")
 
 
+def _sequential(held: dict[str, Any]) -> list[Block]:
+    """What may be read on any day of the test, and the guardrails; nothing where they were not asked for."""
+    blocks: list[Block] = []
+    if (p := finite(dig(held, "ratio_sequential", "p"))) is not None:
+        users = finite(dig(held, "ratio_sequential", "users"))
+        found = "no alarm" if users is None else f"an alarm after {words.count(users)} users: trust no lift"
+        blocks.append(
+            Text(
+                f"Checked after every user (sequential multinomial test): {found} ({words.chance(p)}).",
+                "note" if users is None else "warn",
+            )
+        )
+    if isinstance(always := held.get("always"), dict):
+        day = finite(always.get("day"))
+        when = "never left out zero" if day is None else f"left out zero from day {words.count(day)} on"
+        gain = words.interval(*(dig(always, "absolute", end) for end in ("value", "low", "high")), sign=True)
+        blocks.append(
+            Text(
+                f"Read every day, the lift is {gain}, {words.chance(always.get('p'))}: an always-valid interval, which "
+                f"{when} in {words.count(always.get('days'))} days."
+            )
+        )
+    if rails := [rail for rail in held.get("guardrails") or () if isinstance(rail, dict)]:
+        rows = [
+            [
+                words.metric(rail.get("metric")),
+                words.number(rail.get("margin")),
+                words.number(rail.get("difference"), sign=True),
+                words.number(rail.get("low"), sign=True),
+                "held" if rail.get("held") else "not held",
+            ]
+            for rail in rails
+        ]
+        blocks.append(
+            Table("Guardrails", ["Metric", "Margin", "B − A", "At least", "Verdict"], rows, (1, 2, 3))
+        )
+    return blocks
+
+
 def _facts(held: dict[str, Any]) -> list[tuple[str, str]]:
     facts = []
     if more := held.get("relative"):
@@ -78,6 +118,14 @@ def _facts(held: dict[str, Any]) -> list[tuple[str, str]]:
             words.share(dig(more, key), sign=key == "value") for key in ("value", "low", "high")
         )
         facts.append(("Relative lift", f"{value} [{low}, {high}]"))
+    if isinstance(adjusted := held.get("cuped"), dict):
+        gain = words.interval(
+            *(dig(adjusted, "absolute", end) for end in ("value", "low", "high")), sign=True
+        )
+        gone = words.share(adjusted.get("reduction"))
+        facts.append(
+            ("Lift with CUPED", f"{gain}, {words.chance(adjusted.get('p'))}; {gone} of the variance gone")
+        )
     if finite(held.get("detectable")) is not None:
         facts.append(("Smallest lift these arms detect", words.number(held["detectable"])))
     if finite(held.get("needed")) is not None:

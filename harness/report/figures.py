@@ -245,14 +245,19 @@ def segments(summary: Mapping[str, Any]) -> Figures:
 
 
 def ab(summary: Mapping[str, Any]) -> Figures:
-    """The lift of B over A."""
-    lift = dig(summary, "ab", "absolute")
-    value = finite(dig(lift, "value"))
-    if value is None:
-        return {}
-    low, high = finite(dig(lift, "low")), finite(dig(lift, "high"))
-    row = plots.Dot(f"B {words.MINUS} A", value, low, high, _mark({"low": low, "high": high}))
-    return {"ab": plots.dots([row], "lift in the mean outcome per user", zero=True)}
+    """The lift of B over A: as it is, with CUPED, and with the interval that holds every day."""
+    held = {
+        f"B {words.MINUS} A": dig(summary, "ab", "absolute"),
+        "with CUPED": dig(summary, "ab", "cuped", "absolute"),
+        "always-valid": dig(summary, "ab", "always", "absolute"),
+    }
+    rows = [
+        plots.Dot(name, value, low, high, _mark({"low": low, "high": high}))
+        for name, lift in held.items()
+        if (value := finite(dig(lift, "value"))) is not None
+        for low, high in [(finite(dig(lift, "low")), finite(dig(lift, "high")))]
+    ]
+    return {"ab": plots.dots(rows, "lift in the mean outcome per user", zero=True)} if rows else {}
 
 
 def _metric(summary: Mapping[str, Any]) -> str:

@@ -57,6 +57,10 @@ def test_the_answer_has_the_documented_shape(done: Finished) -> None:
     assert set(result["verdict"]) == {"promoted", "sentence", "reasons"}
     assert result["ab"]["names"] == ["none", "candidate"]
     assert sum(result["ab"]["ratio"]["users"]) == evaluation["users"]
+    assert set(result["ab"]) == {
+        "outcome", "names", "mean", "absolute", "relative", "p", "ratio", "needed", "detectable", "level", "power",
+        "cuped", "ratio_sequential", "always", "guardrails",
+    }  # fmt: skip
     json.dumps(result, allow_nan=False)
 
 
@@ -269,6 +273,10 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "evaluate.k=[3]": lambda result: sorted(result["evaluation"]["metrics"]),
     "evaluate.level=0.5": lambda result: result["evaluation"]["metrics"]["mrr"],
     "ab.salt=other": lambda result: result["ab"]["mean"],
+    "ab.power=0.9": lambda result: result["ab"]["needed"],
+    "ab.cuped=false": lambda result: result["ab"]["cuped"],
+    "ab.tightest=0.1": lambda result: result["ab"]["always"]["absolute"],
+    "ab.guardrails={recall@3: 0.01}": lambda result: result["ab"]["guardrails"],
     "ab.shares=[0.2, 0.8]": lambda result: result["ab"]["ratio"]["expected"],
     "registry.gate.metric=mrr": lambda result: result["ab"]["outcome"],
     "registry.name=other": lambda result: result["model"]["name"],

@@ -406,4 +406,26 @@ def _ab() -> dict[str, Any]:
         "detectable": 0.0259,
         "level": 0.95,
         "power": 0.8,
+        "cuped": {
+            "absolute": {"value": 0.0148, "low": 0.0003, "high": 0.0293},
+            "p": 0.045,
+            "reduction": 0.371,
+        },
+        "ratio_sequential": {"p": 1.0, "mismatch": False, "users": None},
+        "always": {
+            "absolute": {"value": 0.0152, "low": -0.0133, "high": 0.0437},
+            "p": 0.82,
+            "day": None,
+            "days": 38,
+        },
+        "guardrails": [
+            {
+                "metric": "recall@10",
+                "margin": 0.03,
+                "difference": 0.004,
+                "low": -0.012,
+                "p": 0.001,
+                "held": True,
+            }
+        ],
     }

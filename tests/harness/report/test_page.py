@@ -252,10 +252,18 @@ def test_warnings_are_said_in_words() -> None:
     bad["ab"]["ratio"] |= {"mismatch": True, "p": 0.0001}
     found = {"name": "future_vocabulary", "count": 1234, "sentence": "1,234 items have no training event"}
     notice = {"name": "ties_at_cut", "count": 7, "sentence": "7 events have the cut's timestamp"}
+    bad["ab"]["ratio_sequential"] |= {"mismatch": True, "p": 0.0001, "users": 812}
+    bad["ab"]["always"] |= {"day": 9}
+    bad["ab"]["guardrails"][0] |= {"held": False}
     bad["evaluation"]["audit"] |= {"leaks": True, "verdict": "Leaks: 4 moments straddle the cut."}
     bad["evaluation"]["audit"] |= {"findings": [found], "notices": [notice]}
     text = Page(render(bad, config_text="")).text
     assert "Attention. Sample ratio mismatch (p < 0.001)" in text
+    assert (
+        "Attention. Checked after every user (sequential multinomial test): an alarm after 812 users" in text
+    )
+    assert "left out zero from day 9 on in 38 days" in text
+    assert "not held" in text
     assert "Attention. Leaks: 4 moments straddle the cut." in text
     for part in ("What leaks", "future vocabulary", "1,234 items have no training event", "ties at cut"):
         assert part in text

@@ -143,8 +143,8 @@ def test_outcomes_without_spread_or_without_a_base() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shares": (0.5, 0.6)}, r"two positive numbers that sum to 1, but got \[0.5, 0.6\]"),
-        ({"shares": (1.0, 0.0)}, "two positive numbers that sum to 1"),
+        ({"shares": (0.5, 0.6)}, r"two or more positive numbers that sum to 1, but got \[0.5, 0.6\]"),
+        ({"shares": (1.0, 0.0)}, "two or more positive numbers that sum to 1"),
         ({"shares": (0.4, 0.3, 0.3)}, "two positive numbers that sum to 1"),
         ({"shares": (0.999, 0.001)}, r"each arm must have at least 2 users, but got \(30, 0\)"),
         ({"power": 1.0}, r"`0 < power < 1` must hold, but got \(power=1.0\)"),
@@ -157,6 +157,80 @@ def test_bad_arguments(changes: dict[str, Any], message: str) -> None:
     given: dict[str, Any] = {"a": np.zeros(30), "b": np.zeros(30), "users": np.arange(30), **changes}
     with pytest.raises(ValueError, match=message):
         simulate(given.pop("a"), given.pop("b"), given.pop("users"), **given)
+
+
+DAY = 86_400.0
+
+
+def replayed(**changes: Any) -> Any:
+    """300 users of two queries on 30 days; B is ahead by 0.8, what is known of a user tells half of the outcome."""
+    random = np.random.default_rng(7)
+    users = np.repeat(np.arange(300), 2)
+    known = random.normal(0, 1, 300)[users]
+    a = known + random.normal(0, 1, 600)
+    times = 1e9 + DAY * np.sort(random.integers(0, 30, (300, 2)), axis=1).reshape(-1) + 5.0
+    given: dict[str, Any] = {"times": times, "covariates": known, **changes}
+    return simulate(a, a + 0.8, users, **given), a, users, known, times
+
+
+def test_without_times_and_covariates_nothing_more_is_said() -> None:
+    found, *_ = replayed(times=None, covariates=None)
+    assert (found.cuped, found.ratio_sequential, found.always, found.guardrails) == (None, None, None, ())
+
+
+def test_cuped_takes_out_what_was_known() -> None:
+    found, a, users, known, _ = replayed()
+    arm = ab.assign(range(300), (0.5, 0.5), "lethe")
+    outcome = np.bincount(users, a) / 2 + 0.8 * arm
+    adjusted = ab.cuped(outcome, known[::2], arm)
+    assert found.cuped.reduction == pytest.approx(adjusted.reduction)
+    assert found.cuped.reduction > 0.5
+    assert found.cuped.absolute.value == pytest.approx(ab.Arms.of(adjusted.outcome, arm).lift[0])
+    assert found.cuped.absolute.high - found.cuped.absolute.low < 0.8 * (
+        found.absolute.high - found.absolute.low
+    )
+
+
+def test_users_are_counted_once_their_last_query_is_answered() -> None:
+    found, a, users, _, times = replayed(level=0.9, tightest=0.5)
+    arm = ab.assign(range(300), (0.5, 0.5), "lethe")
+    outcome = np.bincount(users, a) / 2 + 0.8 * arm
+    day = ((times[1::2] - times.min()) // DAY).astype(int)
+    looks = ab.Arms.accrued(outcome, arm, day, (1, day.max() + 1, 2))
+    always = ab.Confidence(150, 0.9)
+    p = always.p(looks)[0, :, 0]
+    assert found.always.p == pytest.approx(p[-1])
+    assert found.always.days == day.max() + 1
+    assert found.always.day == int(np.argmax(p < 0.1)) + 1
+    assert found.always.absolute.value == pytest.approx(found.absolute.value)
+    assert found.always.absolute.low == pytest.approx(always.interval(looks)[0][0, -1, 0])
+    assert found.always.absolute.low < found.absolute.low
+
+
+def test_the_sequential_sample_ratio_reads_users_as_they_come() -> None:
+    found, _, users, _, times = replayed()
+    came = np.argsort(times[::2], kind="stable")
+    arm = ab.assign(range(300), (0.5, 0.5), "lethe")
+    assert found.ratio_sequential == ab.sequential_ratio(arm[came], (0.5, 0.5))
+    shuffled = np.random.default_rng(0).permutation(len(users))
+    random = np.random.default_rng(1)
+    a, b = random.random(600), random.random(600)
+    one = simulate(a, b, users, times=times)
+    other = simulate(a[shuffled], b[shuffled], users[shuffled], times=times[shuffled])
+    assert (one.always.day, one.always.days) == (other.always.day, other.always.days)  # type: ignore[union-attr]
+    assert one.p == pytest.approx(other.p)
+
+
+def test_guardrails_read_the_metric_of_ones_own_arm() -> None:
+    random = np.random.default_rng(3)
+    a, b = random.random(600), random.random(600) - 0.2
+    rail = ab.Guardrail("recall@10", 0.1)
+    found, _, users, *_ = replayed(guardrails={rail: (a, b)})
+    arm = ab.assign(range(300), (0.5, 0.5), "lethe")
+    outcome = np.where(arm == 0, np.bincount(users, a), np.bincount(users, b)) / 2
+    assert found.guardrails == tuple(rail.read(ab.Arms.of(outcome, arm)))
+    assert not found.guardrails[0].held
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_no_users_detect_no_lift() -> None:

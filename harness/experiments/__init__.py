@@ -1,0 +1,1 @@
+"""The simulated A/B test of the main job."""
