@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from evaluators.arrays import Floats
 from evaluators.audit.evidence import Evidence
 from evaluators.audit.findings import Finding
 from evaluators.queries import Queries
@@ -86,7 +87,7 @@ def periods(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _latest(queries: Queries, seen: Evidence) -> np.ndarray:
+def _latest(queries: Queries, seen: Evidence) -> Floats:
     """[Q] the time of the last event that each query asks about."""
     if queries.until is None:
         return queries.time

@@ -24,8 +24,8 @@ class Events:
 
 @dataclass(frozen=True)
 class Places:
-    """Where queries [Q] stand among sorted (user, time) keys [K]: [at, after) are those of the query's own moment,
-    and [after, end) the later ones of its user."""
+    """Where queries [Q] stand among the sorted (user, time) keys of some events: [at, after) are those of the query's
+    own moment, and [after, end) the later ones of its user."""
 
     at: Ints
     after: Ints
@@ -74,16 +74,33 @@ class Evidence:
         return moments(self.offsets, self.times)
 
     @cached_property
+    def since(self) -> float:
+        """The earliest query's time: nothing before it can leak, so that most of a log is not looked at."""
+        return float(self.split.queries.time.min())
+
+    @cached_property
+    def rows(self) -> Ints:
+        """The log's rows from then on."""
+        return np.flatnonzero(self.times >= self.since)
+
+    @cached_property
+    def late(self) -> Events:
+        """The training events from then on: none where there is a cut in time."""
+        late = np.flatnonzero(self.fitted.time >= self.since)
+        return Events(self.fitted.user[late], self.fitted.item[late], self.fitted.time[late])
+
+    @cached_property
     def _clock(self) -> Floats:
-        """Every time that anything of this has, ascending."""
-        return np.unique(np.concatenate([self.times, self.split.queries.time, self.fitted.time]))
+        """Every time from then on, ascending."""
+        return np.unique(np.concatenate([self.times[self.rows], self.split.queries.time, self.late.time]))
 
     def _keys(self, user: Ints, time: Floats) -> Ints:
         return np.asarray(user, np.int64) * (len(self._clock) + 1) + np.searchsorted(self._clock, time)
 
-    def places(self, user: Ints, time: Floats) -> Places:
-        """Where the queries stand among events [K] of these users and times."""
-        keys, asked = np.sort(self._keys(user, time)), self.split.queries
+    @cached_property
+    def places(self) -> Places:
+        """Where the queries stand among the late training events."""
+        keys, asked = np.sort(self._keys(self.late.user, self.late.time)), self.split.queries
         mine = self._keys(asked.user, asked.time)
         rest = (asked.user + 1) * (len(self._clock) + 1)
         return Places(*(np.searchsorted(keys, each) for each in (mine, mine + 1, rest)))
@@ -91,11 +108,14 @@ class Evidence:
     @cached_property
     def moment(self) -> Ints:
         """[Q] the log's moment that each query asks about, -1 where its user has none at that time."""
-        held = self._keys(self.at.user, self.at.time)
-        order = np.argsort(held, kind="stable")
+        late = np.flatnonzero(self.at.time >= self.since)
         wanted = self._keys(self.split.queries.user, self.split.queries.time)
+        if not len(late):
+            return np.full(len(wanted), -1, np.int64)
+        held = self._keys(self.at.user[late], self.at.time[late])
+        order = np.argsort(held, kind="stable")
         found = order[np.minimum(np.searchsorted(held, wanted, sorter=order), len(held) - 1)]
-        return np.where(held[found] == wanted, found, -1)
+        return np.where(held[found] == wanted, late[found], -1)
 
     @cached_property
     def answers(self) -> tuple[Ints, Ints]:
@@ -122,17 +142,14 @@ class Evidence:
         asked[self.answers[0]] = True
         return asked
 
-    def codes(self, user: Ints, item: NDArray[np.integer], time: Floats) -> Ints:
-        """One number for each (user, item, time)."""
-        width = 1 + max(int(self.items.max()), int(np.max(self.fitted.item, initial=0)))
-        return self._keys(user, time) * width + item
-
     @cached_property
     def copies(self) -> tuple[Ints, Ints, Ints]:
         """Of each (user, item, time) that is asked about: how often the log, training and the queries have it."""
-        mine = self.codes(self.user, self.items, self.times)
-        fitted = self.codes(self.fitted.user, self.fitted.item, self.fitted.time)
-        wanted, asked = np.unique(mine[self.asked], return_counts=True)
+        width = 1 + max(int(self.items.max()), int(np.max(self.fitted.item, initial=0)))
+        rows, late = self.rows, self.late
+        mine = self._keys(self.user[rows], self.times[rows]) * width + self.items[rows]
+        fitted = self._keys(late.user, late.time) * width + late.item
+        wanted, asked = np.unique(mine[self.asked[rows]], return_counts=True)
         return _counted(mine, wanted), _counted(fitted, wanted), asked
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evaluators.arrays import owners, ranges
+from evaluators.arrays import Ints, owners, ranges
 from evaluators.audit.evidence import Evidence
 from evaluators.audit.findings import Finding
 
@@ -22,9 +22,10 @@ def histories(seen: Evidence) -> Iterator[Finding]:
         yield Finding("history_of_others", count, f"{count:,} histories hold rows of another user")
     if len(seen.unordered):
         return  # then no row of a history is before or after another
-    place = seen.places(seen.user, seen.times)
-    at, after = np.clip(place.at, begin, last), np.clip(place.after, begin, last)
-    stop = np.clip(end, begin, last)
+    known = seen.moment >= 0  # another check names the others
+    place, last = seen.moment[known], last[known]
+    begin, stop = begin[known], np.minimum(end[known], last)
+    at, after = np.maximum(seen.at.first[place], begin), np.maximum(seen.at.first[place + 1], begin)
     late = stop > after
     if late.any():
         count, events = int(late.sum()), int((stop - after)[late].sum())
@@ -33,7 +34,7 @@ def histories(seen: Evidence) -> Iterator[Finding]:
             count,
             f"{count:,} histories hold {events:,} events after their query's moment",
         )
-    answered, beside = _at_moment(seen, at, np.minimum(stop, after))
+    answered, beside = _at_moment(seen, np.flatnonzero(known), at, np.minimum(stop, after))
     if answered:
         yield Finding(
             "answer_in_history", answered, f"{answered:,} histories hold an event that their query asks about"
@@ -46,11 +47,14 @@ def histories(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _at_moment(seen: Evidence, begin: np.ndarray, end: np.ndarray) -> tuple[int, int]:
-    """How many histories hold, of their query's own moment, an item that is asked for, and how many another one."""
+def _at_moment(seen: Evidence, queries: Ints, begin: Ints, end: Ints) -> tuple[int, int]:
+    """How many histories hold, of their query's own moment, an item that is asked for, and how many another one.
+
+    begin, end: the rows of its own moment that the history of each of the queries holds.
+    """
     split = seen.split
     end = np.maximum(begin, end)
-    rows, query = ranges(begin, end), np.repeat(np.arange(len(begin)), end - begin)
+    rows, query = ranges(begin, end), np.repeat(queries, end - begin)
     width = len(split.catalogue) + 1
     column = split.column[seen.items[rows]].astype(np.int64)
     wanted = owners(split.queries.relevant_offsets) * width + split.queries.relevant

@@ -28,7 +28,7 @@ def later_events(seen: Evidence) -> Iterator[Finding]:
     """Whose later events are trained on: the user's own, or others', and then by which kind of cut."""
     fitted, queries = seen.fitted, len(seen.split.queries)
     later = np.rint(future(seen) * len(fitted.time)).astype(np.int64)
-    place = seen.places(fitted.user, fitted.time)
+    place = seen.places
     own = place.end - place.after
     others = later - (place.end - place.at)
     if own.any():
@@ -77,7 +77,7 @@ def asked_and_trained(seen: Evidence) -> Iterator[Finding]:
         )
     known = seen.moment >= 0
     size = np.diff(seen.at.first)[seen.moment[known]]
-    place = seen.places(seen.fitted.user, seen.fitted.time)
+    place = seen.places
     inside = (place.after - place.at)[known]
     partly = int(((inside > 0) & (inside < size)).sum())
     if partly:
@@ -96,13 +96,21 @@ def foreign_events(seen: Evidence) -> Iterator[Finding]:
     """Training that was given apart from the log and is not of it."""
     if seen.training is None:
         return
-    given = seen.codes(seen.training.user, seen.training.item, seen.training.time)
-    missing = int((~np.isin(given, seen.codes(seen.user, seen.items, seen.times))).sum())
+    given = seen.training
+    both = np.column_stack(
+        [
+            np.concatenate([given.user, seen.user]),
+            np.concatenate([given.item, seen.items]),
+            np.unique(np.concatenate([given.time, seen.times]), return_inverse=True)[1],
+        ]
+    )
+    codes = np.unique(both, axis=0, return_inverse=True)[1]
+    missing = int((~np.isin(codes[: len(given.time)], codes[len(given.time) :])).sum())
     if missing:
         yield Finding(
             "training_not_in_log",
             missing,
-            f"{missing:,} of the {len(given):,} training events are no events of the log",
+            f"{missing:,} of the {len(given.time):,} training events are no events of the log",
         )
 
 
@@ -130,7 +138,8 @@ def vocabulary(seen: Evidence) -> Iterator[Finding]:
 
 def near_duplicates(seen: Evidence) -> Iterator[Finding]:
     """Asked events that repeat a training event of the same user and item within `NEAR` seconds."""
-    order = np.lexsort((seen.times, seen.items, seen.user))
+    rows = np.flatnonzero(seen.times >= seen.since - NEAR)
+    order = rows[np.lexsort((seen.times[rows], seen.items[rows], seen.user[rows]))]
     user, item, time = seen.user[order], seen.items[order], seen.times[order]
     same = (user[1:] == user[:-1]) & (item[1:] == item[:-1]) & (time[1:] > time[:-1])
     near = same & (time[1:] - time[:-1] <= NEAR)

@@ -200,6 +200,12 @@ def one_basket(log: Packed, good: Split, width: int = 2) -> tuple[Queries, int]:
     return queries.subset(np.array([at])), int(queries.end[at])
 
 
+def random_rows(log: Packed, good: Split) -> Planted:
+    """Rows dealt at random, whatever moment they belong to."""
+    asked = np.random.default_rng(0).random(len(log.items)) < 0.3
+    return replace(good, train=~asked, asked=asked), {}
+
+
 def basket_given_in_part(log: Packed, good: Split) -> Planted:
     """The first item of the basket is shown, the rest is asked for."""
     query, _ = one_basket(log, good)
@@ -275,6 +281,7 @@ PLANTS: list[tuple[Callable[[Packed, Split], Planted], set[str]]] = [
     (by(PerUser()), {"per_user_cut"}),
     (by(LeaveOneOut()), {"leave_one_out"}),
     (by(Random()), {"own_future", "others_future"}),
+    (random_rows, {"own_future", "others_future", "straddling_moments", "answers_in_training"}),
     (tuned_and_tested_by_loo, {"leave_one_out", "validation_in_test"}),
     (basket_given_in_part, {"history_at_moment"}),
     (history_with_the_answer, {"answer_in_history"}),

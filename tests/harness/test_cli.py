@@ -235,6 +235,7 @@ def test_compare(lethe: Command, shop: Registry, config: Path) -> None:
     other.write_text(CLOSED.replace("half_life: 5", "half_life: 500"))
     said = lethe("compare", str(config), str(config), str(other), "champion", "--json")
     assert said.code == 0
+    assert said.json["audit"]["leaks"] is False
     same, forgetful, popular = said.json["comparisons"]
     assert [entry["against"] for entry in said.json["comparisons"]] == [str(config), str(other), "champion"]
     assert set(same["ndcg@10"]) == DIFFERENCE | {"wilcoxon", "holm", "benjamini_hochberg", "detectable"}
