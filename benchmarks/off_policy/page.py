@@ -48,8 +48,8 @@ def text(told: dict[str, Any], runs: int, samples: int) -> str:
             "",
             f"Simulated logs, {runs} of each of the first three worlds and a quarter of that of the others, 8 actions, "
             "reward model additive and so a little wrong; bootstrap over users with 300 replicates. A cell is the "
-            "share of logs whose figure the diagnostics let pass: the share of these whose interval holds the truth, and in "
-            "brackets the same of logs that they do not let pass.",
+            "share of logs whose figure the diagnostics let pass: the share of these whose interval holds the truth, "
+            "and in brackets the same of logs that they do not let pass.",
             "",
             _coverage(told["worlds"]),
             "",
