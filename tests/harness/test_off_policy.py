@@ -38,7 +38,7 @@ def bandit(rounds: int = 3000, seed: int = 0) -> pd.DataFrame:
 
 def described(log: pd.DataFrame, folder: Path, **change: Any) -> Path:
     log.to_csv(folder / "log.csv", index=False)
-    tree = {
+    tree: dict[str, Any] = {
         "data": {"events": "log.csv", "columns": {"weight": "click"}, "repeats": True},
         "split": {"cuts": [0.3, 0.5]},
         "model": {"terms": TREND},
