@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIVALS := rectools recbole
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
-.PHONY: quickstart env test test-all lint format benchmarks rivals clean
+.PHONY: quickstart env test test-all lint format benchmarks rivals off-policy clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -51,6 +51,18 @@ rivals: env $(RIVALS:%=.venv-rivals/%/.made)  ## published rivals on the queries
 	echo '*' > .venv-rivals/.gitignore
 	.venv-rivals/$*/bin/pip install --quiet $(shell grep ^torch benchmarks/rivals/requirements-$*.txt)
 	.venv-rivals/$*/bin/pip install --quiet --requirement $<
+	touch $@
+
+off-policy: env .venv-rivals/obp/.made  ## off-policy estimators beside obp and beside known truths
+	$(BIN)/python -m benchmarks.off_policy
+
+# obp pins old packages that it does not need: it is put beside newer ones, without its own.
+.venv-rivals/obp/.made: benchmarks/off_policy/requirements-obp.txt
+	$(PYTHON) -m venv .venv-rivals/obp
+	echo '*' > .venv-rivals/.gitignore
+	.venv-rivals/obp/bin/pip install --quiet $(shell grep ^torch benchmarks/off_policy/requirements-obp.txt)
+	.venv-rivals/obp/bin/pip install --quiet --requirement $<
+	.venv-rivals/obp/bin/pip install --quiet --no-deps --ignore-requires-python obp==0.5.7
 	touch $@
 
 clean:  ## forget all work, models and reports (the data stay)

@@ -36,11 +36,7 @@ def value_of(model: Model | ForeignScorer, stage: Stage, settings: RunSettings) 
             f"`off_policy` needs one cut in time for all, but `split.protocol` is {split.protocol}; take `successive`."
         )
     rounds = read_rounds(settings.data, wanted.columns, stage.store)
-    if rounds.reward.min() < 0 or rounds.reward.max() > wanted.largest_reward:
-        raise ConfigurationError(
-            f"rewards must be in [0, {wanted.largest_reward}], but the log has [{rounds.reward.min()}, "
-            f"{rounds.reward.max()}]; set `off_policy.largest_reward`."
-        )
+    _fits(wanted, rounds)
     before = rounds.take(rounds.time < split.start)
     asked = rounds.take((rounds.time >= split.start) & (rounds.time < split.stop))
     if not len(before) or not len(asked):
@@ -69,6 +65,21 @@ def value_of(model: Model | ForeignScorer, stage: Stage, settings: RunSettings) 
         "estimators": {name: figure.to_dict() for name, figure in figures.items()},
         "sequence": {"low": float(low[-1]), "high": float(high[-1])},
     }
+
+
+def _fits(wanted: OffPolicySettings, rounds: Rounds) -> None:
+    """Raise where the log is not within what the configuration says of it."""
+    if rounds.reward.min() < 0 or rounds.reward.max() > wanted.largest_reward:
+        raise ConfigurationError(
+            f"rewards must be in [0, {wanted.largest_reward}], but the log has [{rounds.reward.min()}, "
+            f"{rounds.reward.max()}]; set `off_policy.largest_reward`."
+        )
+    least = rounds.propensity.min()
+    if wanted.least_propensity is not None and wanted.least_propensity > least:
+        raise ConfigurationError(
+            f"`off_policy.least_propensity` must be at most {least}, the smallest in the log, but got "
+            f"{wanted.least_propensity}."
+        )
 
 
 def _estimators(

@@ -35,8 +35,9 @@ def main() -> None:
             file.write_text(json.dumps(measure(), indent=1))
         return json.loads(file.read_text())
 
-    def covered(world: coverage.World) -> Any:
-        figures, always = coverage.measure(world, asked.runs)
+    def covered(name: str) -> Any:
+        runs = asked.runs if name in coverage.SUFFICIENT else max(1, asked.runs // 4)
+        figures, always = coverage.measure(coverage.WORLDS[name], runs)
         return {"sequence": always, "figures": {k: dataclasses.asdict(v) for k, v in figures.items()}}
 
     told = {
@@ -52,9 +53,9 @@ def main() -> None:
         "worlds": {
             name: found(
                 f"world-{name.replace(' ', '-')}-{asked.runs}",
-                lambda w=world: covered(w),  # type: ignore[misc]
+                lambda n=name: covered(n),  # type: ignore[misc]
             )
-            for name, world in coverage.WORLDS.items()
+            for name in coverage.WORLDS
         },
     }
     out = Path(__file__).parents[1] / "off_policy.md"

@@ -77,13 +77,16 @@ class World:
 WORLDS = {
     "enough": World(),
     "users of 10 rounds": World(rounds=3000, each=10, spread=1.5),
-    "rare rewards, many rounds": World(rounds=8000, level=-4.0),
+    "rare rewards, many rounds": World(rounds=4000, level=-3.5),
     "rare rewards": World(rounds=1500, level=-5.5),
     "few rounds": World(rounds=60),
     "far from the log": World(rounds=1000, logging=2.5, asked=3.0),
     "outside the log": World(never=2),
     "wrong propensities": World(logging=1.0, spoiled=True),
 }
+
+SUFFICIENT = ("enough", "users of 10 rounds", "rare rewards, many rounds")
+"""The worlds whose logs should be let pass; of the others a quarter of the runs is enough to see that they are not."""
 
 ESTIMATORS: tuple[Estimator, ...] = (
     IPS(),

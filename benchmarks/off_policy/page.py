@@ -46,9 +46,10 @@ def text(told: dict[str, Any], runs: int, samples: int) -> str:
             "",
             "## How often 95 % intervals hold the truth",
             "",
-            f"Simulated logs, {runs} of each world, 8 actions, reward model additive and so a little wrong; bootstrap "
-            "over users with 300 replicates. `supported`: the share of logs that the diagnostics let pass; `held`: "
-            "the share of these whose interval holds the truth; in brackets the same of logs they do not let pass.",
+            f"Simulated logs, {runs} of each of the first three worlds and a quarter of that of the others, 8 actions, "
+            "reward model additive and so a little wrong; bootstrap over users with 300 replicates. A cell is the "
+            "share of logs whose figure the diagnostics let pass: the share of these whose interval holds the truth, "
+            "and in brackets the same of logs that they do not let pass.",
             "",
             _coverage(told["worlds"]),
             "",
@@ -85,7 +86,7 @@ def _coverage(worlds: dict[str, Any]) -> str:
             )
             cells.append(f"{figure['supported'] / figure['runs']:.0%}: {held} ({other})")
         rows.append([f"{world} (N = {WORLDS[world].rounds:,})", *cells])
-    return _table(["world, supported: held (held otherwise)", *names], rows)
+    return _table(["world, let pass: held (held otherwise)", *names], rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -51,8 +51,8 @@ class LoggedLists:
     @property
     def cascade(self) -> Floats:
         """[N, K] weights of a slot and all above it, Π_{j<=k} chance / propensity given those above."""
-        found: Floats = np.cumprod(self.above_chance / self.above_propensity, axis=1)
-        return found
+        ratio: Floats = self.above_chance / self.above_propensity
+        return ratio.cumprod(axis=1)
 
 
 def in_turn(policy: Floats, shown: NDArray[np.integer]) -> Floats:

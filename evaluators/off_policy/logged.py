@@ -48,14 +48,23 @@ class Logged:
         shape = np.shape(self.policy)
         if len(shape) != 2 or 0 in shape:
             raise ValueError(f"`policy` must be [N, A] with N, A >= 1, but got {shape}; one row a round.")
-        rounds = {"action": self.action, "reward": self.reward, "propensity": self.propensity}
-        rounds |= {"users": self.users, "cell": self.cell}
+        rounds: dict[str, NDArray[Any] | None] = {
+            "action": self.action,
+            "reward": self.reward,
+            "propensity": self.propensity,
+            "users": self.users,
+            "cell": self.cell,
+        }
         for name, value in rounds.items():
             if value is not None and np.shape(value) != shape[:1]:
                 raise ValueError(
                     f"`{name}.shape == ({shape[0]},)` must hold, but got {np.shape(value)}; one value a round."
                 )
-        tables = {"policy": self.policy, "expected": self.expected, "logging": self.logging}
+        tables: dict[str, NDArray[Any] | None] = {
+            "policy": self.policy,
+            "expected": self.expected,
+            "logging": self.logging,
+        }
         for name, value in tables.items():
             if value is not None and np.shape(value) != shape:
                 raise ValueError(f"`{name}.shape == {shape}` must hold, but got {np.shape(value)}.")
@@ -130,7 +139,10 @@ class Logged:
 
     def take(self, index: Ints) -> Logged:
         """The rounds of `index`, in its order; a round may be there more than once."""
-        return Logged(**{name: None if value is None else value[index] for name, value in self._fields()})
+        taken: dict[str, Any] = {
+            name: None if value is None else value[index] for name, value in self._fields()
+        }
+        return Logged(**taken)
 
     def _fields(self) -> Iterator[tuple[str, Any]]:
         return ((field.name, getattr(self, field.name)) for field in fields(self))

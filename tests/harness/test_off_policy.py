@@ -38,7 +38,7 @@ def bandit(rounds: int = 3000, seed: int = 0) -> pd.DataFrame:
 
 def described(log: pd.DataFrame, folder: Path, **change: Any) -> Path:
     log.to_csv(folder / "log.csv", index=False)
-    tree = {
+    tree: dict[str, Any] = {
         "data": {"events": "log.csv", "columns": {"weight": "click"}, "repeats": True},
         "split": {"cuts": [0.3, 0.5]},
         "model": {"terms": TREND},
@@ -180,7 +180,7 @@ def test_a_uniform_log_is_known_as_one(work: Path, lethe: Command) -> None:
         ("off_policy.policy={kind: softmax, temperature: 0.1}", ("dr", "mean")),
         ("off_policy.policy.top=3", ("dr", "mean")),
         ("off_policy.policy.epsilon=0.9", ("dr", "mean")),
-        ("off_policy.limit=0.5", ("switch-dr", "mean")),
+        ("off_policy.limit=0.5", ("dr-os", "mean")),
         ("off_policy.resample=rounds", ("dr", "low")),
         ("off_policy.least_propensity=0.01", ("sequence", "low")),
         ("off_policy.largest_reward=3", ("sequence", "low")),

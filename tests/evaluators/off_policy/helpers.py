@@ -66,7 +66,7 @@ def fair(seed: int, rounds: int = 1500, chance: float = 0.3) -> tuple[Logged, fl
     random = np.random.default_rng([seed, 5])
     mean, policy = chance * np.array([0.5, 1.0, 2.0]), np.array([0.2, 0.2, 0.6])
     action = random.integers(0, 3, rounds)
-    reward = (random.random(rounds) < mean[action]) * 1.0
+    reward = (random.random(rounds) < mean[action]).astype(np.float64)
     wrong = np.full((rounds, 3), chance)
     logged = Logged(action, reward, np.full(rounds, 1 / 3), np.tile(policy, (rounds, 1)), wrong)
     return logged, float(policy @ mean)

@@ -22,7 +22,7 @@ def test_bernstein_holds_the_truth_of_skewed_values() -> None:
     random = np.random.default_rng(0)
     held = []
     for _ in range(500):
-        found = empirical_bernstein((random.random(300) < 0.01) * 1.0, 0, 1)
+        found = empirical_bernstein((random.random(300) < 0.01).astype(np.float64), 0, 1)
         held.append(found.low <= 0.01 <= found.high)
     assert np.mean(held) >= 0.95
 

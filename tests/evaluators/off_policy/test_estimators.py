@@ -179,7 +179,7 @@ def test_marginalised_weights_are_steadier_and_unbiased_where_only_the_group_mat
     logging /= logging.sum(1, keepdims=True)
     policy = np.tile(random.dirichlet(np.full(actions, 0.3)), (rounds, 1))
     action = random.choice(actions, rounds, p=logging[0])
-    reward = (random.random(rounds) < 0.2 + 0.6 * group[action]) * 1.0
+    reward = (random.random(rounds) < 0.2 + 0.6 * group[action]).astype(np.float64)
     logged = Logged(action, reward, logging[0, action], policy, logging=logging)
     truth = float((policy[0] * (0.2 + 0.6 * group)).sum())
     mips = MarginalizedIPS(group)
@@ -207,7 +207,7 @@ def test_bad_logs(change: dict[str, np.ndarray], message: str) -> None:
         "policy": np.full((2, 2), 0.5),
     }
     with pytest.raises(ValueError, match=message):
-        Logged(**(good | change))  # type: ignore[arg-type]
+        Logged(**(good | change))
 
 
 def test_bad_settings() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_the_logistic_model_recovers_what_made_the_rewards() -> None:
 def test_a_round_is_never_predicted_from_its_own_users_rewards() -> None:
     """A user's rewards are all alike: seen or not, they would be told apart."""
     users = np.repeat(np.arange(9), 4)
-    reward = users * 1.0
+    reward = users.astype(np.float64)
     found = cross_fitted(Means(1e-9), np.zeros((36, 0)), np.zeros(36, int), reward, 1, users=users, folds=9)
     assert found[:, 0] == pytest.approx((36 - users) / 8)
     with pytest.raises(ValueError, match="folds <= users"):
@@ -73,7 +75,7 @@ def test_a_round_is_never_predicted_from_its_own_users_rewards() -> None:
 
 def test_fitted_on_its_own_rewards_a_model_flatters_itself() -> None:
     random = np.random.default_rng(1)
-    action, reward = random.integers(0, 50, 200), (random.random(200) < 0.3) * 1.0
+    action, reward = random.integers(0, 50, 200), (random.random(200) < 0.3).astype(np.float64)
     context = np.zeros((200, 0))
     own = Means(1e-9).fit(context, action, reward, 50)(context)
     apart = cross_fitted(Means(1e-9), context, action, reward, 50)
@@ -105,9 +107,13 @@ def test_auto_keeps_all_weights_where_the_model_is_far_off() -> None:
     random = np.random.default_rng(0)
     action = (random.random(8000) < 0.2) * 1
     logged = Logged(
-        action, action * 1.0, np.where(action, 0.2, 0.8), np.tile([0.2, 0.8], (8000, 1)), np.zeros((8000, 2))
+        action,
+        action.astype(np.float64),
+        np.where(action, 0.2, 0.8),
+        np.tile([0.2, 0.8], (8000, 1)),
+        np.zeros((8000, 2)),
     )
     auto = SwitchDR("auto")
     assert auto.estimate(logged) == pytest.approx(DoublyRobust().estimate(logged))
-    right = Logged(*list(vars(logged).values())[:4], np.tile([0.0, 1.0], (8000, 1)))
+    right = replace(logged, expected=np.tile([0.0, 1.0], (8000, 1)))
     assert auto.settings(right)["limit"] < 4
