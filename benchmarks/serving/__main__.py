@@ -40,7 +40,7 @@ def main() -> None:
         users, then = simulated(package)
         _, long, _ = fed(replace(package, known=users), then, 10**9, Path(folder) / "long")
         made = (
-            f"`python -m benchmarks.serving configs/{asked.config.name}`, one thread. The events of "
+            f"`python -m benchmarks.serving configs/{asked.config.name} --moments {asked.moments}`, one thread. The events of "
             f"{len(package.known.ids):,} users before the test cut became states in {spent:.0f} s."
         )
         size = sizes(live, package.known)
