@@ -40,8 +40,8 @@ def main() -> None:
         users, then = simulated(package)
         _, long, _ = fed(replace(package, known=users), then, 10**9, Path(folder) / "long")
         made = (
-            f"`python -m benchmarks.serving configs/{asked.config.name} --moments {asked.moments}`, one thread. The events of "
-            f"{len(package.known.ids):,} users before the test cut became states in {spent:.0f} s."
+            f"`python -m benchmarks.serving configs/{asked.config.name} --moments {asked.moments}`, one thread. "
+            f"The events of {len(package.known.ids):,} users before the test cut became states in {spent:.0f} s."
         )
         size = sizes(live, package.known)
     text = page(live, [each for of_user in found.values() for each in of_user], long, size, made)
