@@ -1,0 +1,1 @@
+"""What a live state saves over replaying histories."""
