@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster import compose, local
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]  # one cluster, in one process
 
 PASSWORD = "a/p@ss w%rd:#1"  # whatever a person may think of: none of it is special to the file's commands
 TOKEN = "0123456789abcdef" * 4
