@@ -30,6 +30,7 @@ from trainers.remote import reason
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
+NO_RESULT = "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe"
 CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
 
 
@@ -226,9 +227,7 @@ def search(
         entry = ledger.find(space.apply(model, params)) if number not in errors else None
         value, file = entry or (None, None)
         error = errors.get(number) if value is None else None
-        trials.append(
-            Outcome(number, params, value, error or (None if entry else "the trial left no result"), file)
-        )
+        trials.append(Outcome(number, params, value, error or (None if entry else NO_RESULT), file))
     return SearchResult(space, model, trials, proposals.importance())
 
 

@@ -110,14 +110,15 @@ def _collective(settings: RunSettings) -> str:
     if settings.train.gpu:
         if not dist.is_nccl_available():
             raise Unwell("torch is built without NCCL", "install a build of torch for Linux with CUDA")
-        return f"NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}"
+        return "NCCL"
     if not dist.is_gloo_available():
         raise Unwell("torch is built without Gloo", "install torch from https://pypi.org/simple")
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        dist.all_reduce(torch.ones(1))
-    finally:
-        dist.destroy_process_group()
+    with tempfile.TemporaryDirectory() as folder:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=0, world_size=1)
+        try:
+            dist.all_reduce(torch.ones(1))
+        finally:
+            dist.destroy_process_group()
     return "Gloo"
 
 

@@ -260,6 +260,10 @@ def test_compare_needs_the_same_data(lethe: Command, config: Path) -> None:
         said = lethe("compare", str(config), str(other), "--json")
         assert said.code == 2
         assert "must share data and split" in said.last
+    shape = config.with_name("shape.yaml")  # laid over both, so that they share it
+    shape.write_text("split: {protocol: successive, cuts: [0.6, 0.9]}\n")
+    said = lethe("compare", str(config), str(other), "--with", str(shape), "--json")
+    assert (said.code, len(said.json["comparisons"])) == (0, 1)
 
 
 def test_recommend_explains_itself(lethe: Command, shop: Registry, config: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,7 +58,7 @@ def test_every_requirement_is_a_check_and_none_of_an_extra() -> None:
 
 def test_packages(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
-        raise machine.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(machine, "version", lambda name: "2.59.9")
     found = look("package ray")
@@ -80,7 +82,7 @@ def test_disk(look: Look, monkeypatch: pytest.MonkeyPatch, setting: str) -> None
     assert not found["well"]
     assert f"`{setting}` cannot be written" in found["found"]
     assert f"set `{setting}`" in found["mend"]
-    monkeypatch.setattr("shutil.disk_usage", lambda place: shutil._ntuple_diskusage(9, 8, 2**30))  # type: ignore[attr-defined]
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=2**30))
     full = look("disk")
     assert not full["well"]
     assert "has 1.0 GiB free, and 2 are needed" in full["found"]

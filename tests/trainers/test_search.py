@@ -374,6 +374,25 @@ def test_concurrent_reaches_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert seen == [None, 3]
 
 
+def test_trials_whose_results_lie_elsewhere_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tune says that all went well, and nothing is where the driver looks."""
+
+    def elsewhere(settings: Any, proposals: Proposals, *others: Any) -> dict[int, str]:
+        while proposals.propose() is not None:
+            pass
+        proposals.values |= {0: 0.5, 1: None}
+        return {1: "singular"}
+
+    monkeypatch.setattr("trainers.search._run", elsewhere)
+    found = search(settings(trials=2), MODEL, Analytic(str(tmp_path)), tmp_path / "trials")
+    assert [trial.error for trial in found.trials] == [
+        "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe",
+        "singular",
+    ]
+
+
 def test_a_wrong_space_fails_before_ray_starts(tmp_path: Path) -> None:
     chosen = SearchSettings.model_validate({"space": {"linear": {"lambda": [1, 2]}}})
     with pytest.raises(ValueError, match="the term `linear` has no setting 'lambda' to search"):
