@@ -147,16 +147,16 @@ class _Rows:
         unscored = np.flatnonzero(np.isneginf(self.own))
         if len(unscored):  # -inf >= -inf holds, yet what is masked or has no score is not above anything
             rows, back = np.unique(self.owner[unscored], return_inverse=True)
-            scored = (self.scores[rows] > -np.inf).sum(axis=1)
+            scored = np.greater(self.scores[rows], -np.inf).sum(axis=1)
             mine = np.bincount(self.owner[~np.isneginf(self.own)], minlength=len(self.scores))[rows]
             found[unscored] = (scored - mine)[back]
 
     def best(self, shown: NDArray[np.int32]) -> None:
         """Fill shown [B, depth] with columns by (score falling, column rising).
 
-        The k-th highest of the groups' best scores is no higher than the k-th highest score, so whatever is shown scores
-        at least as much, and stands in one of the groups whose best does. Those few are gathered and sorted. Where
-        many groups tie with it, only what is above is gathered, and those that tie follow in column order.
+        The k-th highest of the groups' best scores is no higher than the k-th highest score, so whatever is shown
+        scores at least as much, and stands in a group whose best does. Those few groups are gathered and sorted. Where
+        many tie with it, only what is above it is gathered, and those that tie follow in column order.
         """
         depth = min(shown.shape[1], self.items)
         if not depth:
