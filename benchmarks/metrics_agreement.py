@@ -164,6 +164,7 @@ def main() -> None:
         print(
             f"{given.name}: {found['referee'][given.name]} {found['RecTools'][given.name]}", file=sys.stderr
         )
+        (ROOT / "benchmarks" / "metrics_agreement.md").write_text(page(found, counts))
     print(page(found, counts))
     if not max(d for by_set in found.values() for each in by_set.values() for d in each.values()) <= MOST:
         raise SystemExit(1)
