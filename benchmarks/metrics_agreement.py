@@ -164,9 +164,8 @@ def main() -> None:
         print(
             f"{given.name}: {found['referee'][given.name]} {found['RecTools'][given.name]}", file=sys.stderr
         )
-    text = page(found, counts)
-    (ROOT / "benchmarks" / "metrics_agreement.md").write_text(text)
-    print(text)
+        (ROOT / "benchmarks" / "metrics_agreement.md").write_text(page(found, counts))
+    print(page(found, counts))
     if not max(d for by_set in found.values() for each in by_set.values() for d in each.values()) <= MOST:
         raise SystemExit(1)
     return None

@@ -12,9 +12,9 @@ from evaluators.arrays import Csr, Ints
 # Up to this many relevant items, comparing the row with each beats sorting the row's upper end once.
 FEW = 4
 # Scores looked at together: so many stay in a core's cache from the first pass over them to the last.
-CACHED = 150_000
+CACHED = 100_000
 # Columns are dealt to so many groups at least; the best of each group bound what a list can begin at.
-GROUPS = 128
+GROUPS = 512
 
 
 class Answer(NamedTuple):
@@ -92,68 +92,46 @@ def answer(scores: NDArray[Any], relevant: Csr, seen: Csr | None, depth: int) ->
     _fits(given, relevant, "relevant")
     if seen is not None:
         _fits(given, seen, "seen")
-    count, items = given.shape
-    desk = _Desk(given, max(GROUPS, depth))
+    rows = _Rows(given, relevant, seen, depth)
     above = np.empty(len(relevant.columns), dtype=np.int64)
-    own = np.empty(len(relevant.columns), dtype=desk.kind)
-    shown = np.full((count, depth), -1, dtype=np.int32)
-    step = max(1, CACHED // max(1, items))
-    for start in range(0, count, step):
-        index = slice(start, min(start + step, count))
-        desk.lay(index)
-        mine = relevant.block(index)
-        of_chunk = slice(int(relevant.offsets[start]), int(relevant.offsets[index.stop]))
-        own[of_chunk] = desk.hide(None if seen is None else seen.block(index), mine)
-        if depth:
-            desk.best(shown[index])
-        above[of_chunk] = desk.above(own[of_chunk], mine)
-    return Answer(above, own, shown)
+    shown = np.full((len(given), depth), -1, dtype=np.int32)
+    step = max(1, CACHED // max(1, given.shape[1]))
+    for start in range(0, len(given), step):
+        rows.look(slice(start, min(start + step, len(given))), above)
+    rows.settle(above)
+    rows.best(shown)
+    return Answer(above, rows.own, shown)
 
 
-class _Desk:
-    """A few rows of scores at a time, copied to where they can be marked: row_BI, a view of cells_BWG in which column c
-    is cell (c // G, c % G) and what is left over holds -inf."""
+class _Rows:
+    """Rows of scores [B, I], of which `highest` [B, G] holds the best of each group: column c is in group c % G.
 
-    def __init__(self, scores: NDArray[Any], groups: int) -> None:
-        self.scores, self.items = scores, scores.shape[1]
-        self.kind = np.dtype(np.float32 if scores.dtype in (np.float16, np.float32) else np.float64)
-        self.groups = min(groups, max(1, self.items))
-        self.high = -(-self.items // self.groups)
-        rows = min(len(scores), max(1, CACHED // max(1, self.items)))
-        self.room = np.full((rows, self.high * self.groups), -np.inf, self.kind)
+    The scores are copied only where some must be hidden."""
 
-    def lay(self, index: slice) -> None:
-        """Copy these rows; ValueError on one that is not a number."""
-        self.start, count = index.start, index.stop - index.start
-        self.row_BI = self.room[:count, : self.items]
-        self.row_BI[...] = self.scores[index]
-        self.cells_BWG = self.room[:count].reshape(count, self.high, self.groups)
-        self.highest_BG = self.cells_BWG.max(axis=1)
-        # NaN wins a maximum, so one pass finds NaN and +inf
-        if not self.highest_BG.max(initial=-np.inf) < np.inf:
-            row, column = np.argwhere(np.isnan(self.row_BI) | (self.row_BI == np.inf))[0].tolist()
-            raise ValueError(
-                f"a score must be a number or -inf, but got {self.row_BI[row, column]} in row {self.start + row}, "
-                f"column {column}; a model that diverged cannot be ranked: look at its training loss."
-            )
+    def __init__(self, given: NDArray[Any], relevant: Csr, seen: Csr | None, depth: int) -> None:
+        kind = np.float32 if given.dtype in (np.float16, np.float32) else np.float64
+        self.scores = given.astype(kind, copy=seen is not None)
+        self.items = given.shape[1]
+        self.groups = max(1, min(max(GROUPS, depth), self.items))
+        self.highest = np.empty((len(given), self.groups), kind)
+        self.owner, self.bounds = relevant.owners(), relevant.offsets.tolist()
+        self.own: NDArray[Any] = self.scores[self.owner, relevant.columns]
+        if seen is not None:
+            _check(self.scores, self.scores.max(initial=-np.inf))
+            self.scores[seen.owners(), seen.columns] = -np.inf
+            self.scores[self.owner, relevant.columns] = self.own
 
-    def hide(self, seen: Csr | None, relevant: Csr) -> NDArray[Any]:
-        """-> [R] the relevant items' scores; what was seen gets -inf, unless it is relevant."""
-        owner = relevant.owners()
-        own: NDArray[Any] = self.row_BI[owner, relevant.columns]
-        if seen is not None and len(seen.columns):
-            self.row_BI[seen.owners(), seen.columns] = -np.inf
-            self.row_BI[owner, relevant.columns] = own
-            self.highest_BG = self.cells_BWG.max(axis=1)
-        return own
-
-    def above(self, own: NDArray[Any], relevant: Csr) -> Ints:
-        """-> [R] the number of items, the relevant ones taken out, that score at least as much as each relevant one."""
-        found = np.empty(len(own), dtype=np.int64)
-        owner = relevant.owners()
-        self.row_BI[owner, relevant.columns] = -np.inf
-        bounds = relevant.offsets.tolist()
-        for row, begin, end in zip(self.row_BI, bounds[:-1], bounds[1:], strict=True):
+    def look(self, index: slice, found: Ints) -> None:
+        """Fill `highest` of some rows, and of their relevant items how many items score as much: found [R]."""
+        scores, highest = self.scores[index], self.highest[index]
+        whole = self.items // self.groups * self.groups
+        dealt = scores[:, :whole].reshape(len(scores), -1, self.groups)
+        dealt.max(axis=1, initial=-np.inf, out=highest)
+        rest = highest[:, : self.items - whole]
+        np.maximum(rest, scores[:, whole:], out=rest)
+        _check(scores, highest.max(initial=-np.inf), index.start)
+        bounds, own = self.bounds[index.start : index.stop + 1], self.own
+        for row, begin, end in zip(scores, bounds[:-1], bounds[1:], strict=True):
             if end - begin <= FEW:
                 for at in range(begin, end):
                     found[at] = np.count_nonzero(row >= own[at])
@@ -162,36 +140,77 @@ class _Desk:
                 near = row[row >= mine.min()]
                 near.sort()
                 found[begin:end] = len(near) - np.searchsorted(near, mine, side="left")
-        unscored = np.flatnonzero(np.isneginf(own))
+
+    def settle(self, found: Ints) -> None:
+        """Take the relevant items, and those without a score, out of what `look` has counted."""
+        found -= _as_good(self.own, self.owner)
+        unscored = np.flatnonzero(np.isneginf(self.own))
         if len(unscored):  # -inf >= -inf holds, yet what is masked or has no score is not above anything
-            rows, back = np.unique(owner[unscored], return_inverse=True)
-            found[unscored] = (self.row_BI[rows] > -np.inf).sum(axis=1)[back]
-        return found
+            rows, back = np.unique(self.owner[unscored], return_inverse=True)
+            scored = np.greater(self.scores[rows], -np.inf).sum(axis=1)
+            mine = np.bincount(self.owner[~np.isneginf(self.own)], minlength=len(self.scores))[rows]
+            found[unscored] = (scored - mine)[back]
 
     def best(self, shown: NDArray[np.int32]) -> None:
         """Fill shown [B, depth] with columns by (score falling, column rising).
 
-        The k-th highest of the groups' best scores is no higher than the k-th highest score: whatever stands above it
-        stands in one of fewer than k groups, and is sorted; if that makes fewer than k, those that tie with it follow.
+        The k-th highest of the groups' best scores is no higher than the k-th highest score, so whatever is shown
+        scores at least as much, and stands in a group whose best does. Those few groups are gathered and sorted. Where
+        many tie with it, only what is above it is gathered, and those that tie follow in column order.
         """
         depth = min(shown.shape[1], self.items)
         if not depth:
             return
-        least_B = np.partition(self.highest_BG, self.groups - depth, axis=1)[:, self.groups - depth]
-        row, group = np.nonzero(self.highest_BG > least_B[:, None])
-        cells = self.cells_BWG[row, :, group]
-        which, height = np.nonzero(cells > least_B[row, None])
-        row, column, score = row[which], height * self.groups + group[which], cells[which, height]
+        least = np.partition(self.highest, self.groups - depth, axis=1)[:, self.groups - depth]
+        row, group = np.divmod(np.flatnonzero(self.highest >= least[:, None]), self.groups)
+        tied = np.bincount(row, minlength=len(shown)) > 2 * depth
+        bar = np.where(tied, least, np.nextafter(least, -np.inf))
+        good = self.highest[row, group] > bar[row]
+        row, group = row[good], group[good]
+        columns = group[:, None] + np.arange(0, self.items, self.groups)
+        cells = self.scores[row[:, None], np.minimum(columns, self.items - 1)]
+        chosen = np.flatnonzero((cells > bar[row, None]) & (columns < self.items))
+        row, column, score = row[chosen // columns.shape[1]], columns.ravel()[chosen], cells.ravel()[chosen]
         order = np.lexsort((column, -score, row))
         row, column = row[order], column[order]
         count = np.bincount(row, minlength=len(shown))
         place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
         kept = place < depth
         shown[row[kept], place[kept]] = column[kept]
-        for short in np.flatnonzero((count < depth) & (least_B > -np.inf)).tolist():
+        for short in np.flatnonzero(tied & (count < depth) & (least > -np.inf)).tolist():
             have = int(count[short])
-            ties = np.flatnonzero(self.row_BI[short] == least_B[short])[: depth - have]
+            ties = np.flatnonzero(self.scores[short] == least[short])[: depth - have]
             shown[short, have : have + len(ties)] = ties
+
+
+def _as_good(own: NDArray[Any], owner: Ints) -> Ints:
+    """-> [R] how many relevant items of the same query score at least as much as each, itself among them.
+
+    >>> _as_good(np.array([3.0, 5.0, 3.0, 1.0]), np.array([0, 0, 0, 1])).tolist()
+    [3, 1, 3, 1]
+    """
+    order = np.lexsort((-own, owner))
+    score, whose = own[order], owner[order]
+    place = np.arange(len(own))
+    opens = np.ones(len(own), dtype=bool)
+    opens[1:] = whose[1:] != whose[:-1]
+    start = np.maximum.accumulate(np.where(opens, place, 0))
+    closes = np.ones(len(own), dtype=bool)
+    closes[:-1] = opens[1:] | (score[1:] != score[:-1])
+    last = np.minimum.accumulate(np.where(closes, place, len(own))[::-1])[::-1]
+    found = np.empty(len(own), dtype=np.int64)
+    found[order] = last - start + 1
+    return found
+
+
+def _check(scores: NDArray[Any], highest: float, start: int = 0) -> None:
+    """ValueError where the highest score is NaN, which wins a maximum, or +inf."""
+    if not highest < np.inf:
+        row, column = np.argwhere(np.isnan(scores) | (scores == np.inf))[0].tolist()
+        raise ValueError(
+            f"a score must be a number or -inf, but got {scores[row, column]} in row {start + row}, column {column}; "
+            "a model that diverged cannot be ranked: look at its training loss."
+        )
 
 
 def _matrix(scores: NDArray[Any]) -> NDArray[Any]:

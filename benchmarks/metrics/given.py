@@ -40,7 +40,12 @@ class Given:
 
     @classmethod
     def of(cls, config: Path, changes: list[str]) -> Given:
-        return cls(config.stem, Workshop.open(load(config, changes)).test)
+        """The test stage of a configuration, with the table of items that lies beside its events."""
+        settings = load(config, changes)
+        table = Path(settings.data.event_locations[0]).with_name("items.csv.gz")
+        if settings.data.items is None and table.exists():
+            settings = load(config, [*changes, f"data.items={table}"])
+        return cls(config.stem, Workshop.open(settings).test)
 
     @property
     def facts(self) -> Facts:

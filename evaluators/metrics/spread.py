@@ -61,7 +61,8 @@ class UserCoverage(AtK, QueryMetric):
     title, reads_list = "user_coverage", True
 
     def values(self, answers: Answers) -> Floats:
-        return (answers.shown[:, : self.k] >= 0).any(1, keepdims=True)[:, 0].astype(np.float64)
+        covered: Floats = ((answers.shown[:, : self.k] >= 0).sum(axis=1) > 0).astype(np.float64)
+        return covered
 
 
 class _Exposure(AtK, RunMetric):

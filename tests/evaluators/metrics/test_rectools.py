@@ -36,7 +36,7 @@ def test_values_are_those_of_rectools(name: str) -> None:
     scores = -np.argsort(lists, axis=1).astype(np.float64)
     zero = np.zeros(count, np.int64)
     queries = Queries(
-        np.arange(count), zero + 1.0, zero, zero + 1, offsets, GIVEN["relevant"].astype(np.int32)
+        np.arange(count), np.ones(count), zero, zero + 1, offsets, GIVEN["relevant"].astype(np.int32)
     )
     found = evaluate([(slice(0, count), scores)], queries, resolve([name]), facts=known())
     theirs = np.array(STORED["values"][name])
