@@ -17,7 +17,7 @@ from evaluators.ab import cuped
 from harness.replicates import spread
 
 PAIR = (CONTROL, "own, the true power law")
-SIZES = (4_000, 8_000, 16_000)
+SIZES = (2_000, 6_000, 12_000)
 
 
 def main() -> None:

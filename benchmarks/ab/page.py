@@ -108,8 +108,8 @@ correlation of the two: **{results["tau"]:.2f}**.
 
 ## Interleaving
 
-`{found["models"][0]}` against `{found["models"][1]}`, whose lift is {100 * found["lift"]:.2f} %. Users needed to find
-which is better with a power of 80 % at 5 %:
+`{found["models"][0]}` against `{found["models"][1]}`, whose lift in all these users is {100 * found["lift"]:.1f} %
+(standard error {100 * found["error"]:.1f}). Users needed to find which is better with a power of 80 % at 5 %:
 
 | design | users |
 |---|---|

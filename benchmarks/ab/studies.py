@@ -107,10 +107,9 @@ def _cuped(outcome: Floats, before: Floats) -> Floats:
 def planted(bench: Bench, base: Pool, seed: int, lift: float = 0.05) -> Pool:
     """The same model made to satisfy a little more often, by so much that the outcome rises by `lift`."""
     model, chance = CONTROL, WORLD.satisfied
-    step = 0.05
-    for _ in range(2):
-        pool = bench.serve(model, chance + step, seed)
-        step *= lift / (pool.outcome.mean() / base.outcome.mean() - 1)
+    step = chance * lift
+    pool = bench.serve(model, chance + step, seed)
+    step *= lift / (pool.outcome.mean() / base.outcome.mean() - 1)
     return bench.serve(model, chance + step, seed)
 
 
@@ -167,7 +166,7 @@ def ranking(bench: Bench, pools: Mapping[str, Pool]) -> list[dict[str, Any]]:
         protocol="successive",
         stage="test",
         repeats=True,
-        max_queries=20_000,
+        max_queries=8_000,
     )
     offline = models_of(bench.log.item, bench.log.time, (split.start - START) / DAY)
     arm = np.repeat(np.arange(len(pools)), [len(pool.outcome) for pool in pools.values()])
@@ -224,6 +223,7 @@ def sensitivity(
     return {
         "models": names,
         "lift": lift / a.outcome.mean(),
+        "error": float(np.hypot(*spread) / len(a.outcome) ** 0.5 / a.outcome.mean()),
         "ab": 2 * users_needed(lift, spread),
         "ab with CUPED": 2 * users_needed(lift, adjusted),
         "interleaving": int(np.ceil(between)),
