@@ -49,7 +49,9 @@ def _draw(results: Mapping[str, Any], path: Path) -> None:
     right.axhline(80, color=INK, linewidth=1, linestyle="--")
     label(right, "users in both arms", "tests that find the planted lift, %")
     right.set_ylim(0, 100)
-    right.legend(frameon=False, fontsize=LETTERS - 1, labelcolor=INK)
+    right.legend(
+        loc="upper left", bbox_to_anchor=(0, 0.8), frameon=False, fontsize=LETTERS - 1, labelcolor=INK
+    )
     figure.savefig(path, dpi=110)
 
 

@@ -83,6 +83,7 @@ def test_interleaving_needs_fewer_users(bench: Bench, pools: dict[str, Pool]) ->
     assert found["interleaving"] < found["ab with CUPED"] < found["ab"]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_found(bench: Bench, pools: dict[str, Pool], tmp_path: Path) -> None:
     base = pools[CONTROL]
     rows = studies.ranking(bench, pools)
