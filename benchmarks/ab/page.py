@@ -49,7 +49,9 @@ def _draw(results: Mapping[str, Any], path: Path) -> None:
     right.axhline(80, color=INK, linewidth=1, linestyle="--")
     label(right, "users in both arms", "tests that find the planted lift, %")
     right.set_ylim(0, 100)
-    right.legend(frameon=False, fontsize=LETTERS - 1, labelcolor=INK)
+    right.legend(
+        loc="upper left", bbox_to_anchor=(0, 0.8), frameon=False, fontsize=LETTERS - 1, labelcolor=INK
+    )
     figure.savefig(path, dpi=110)
 
 
@@ -108,8 +110,8 @@ correlation of the two: **{results["tau"]:.2f}**.
 
 ## Interleaving
 
-`{found["models"][0]}` against `{found["models"][1]}`, whose lift is {100 * found["lift"]:.2f} %. Users needed to find
-which is better with a power of 80 % at 5 %:
+`{found["models"][0]}` against `{found["models"][1]}`, whose lift in all these users is {100 * found["lift"]:.1f} %
+(standard error {100 * found["error"]:.1f}). Users needed to find which is better with a power of 80 % at 5 %:
 
 | design | users |
 |---|---|

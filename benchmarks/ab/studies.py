@@ -29,6 +29,7 @@ from evaluators.ab import (
     welch,
 )
 from evaluators.arrays import Floats, Ints
+from evaluators.intervals import chunks
 from evaluators.simulator import Offline
 from evaluators.simulator.events import DAY, START
 
@@ -50,13 +51,17 @@ class Drawn:
         return Arms.accrued(values, arm, look[user], (len(self.user), LOOKS, 2), rows)
 
 
-def drawn(users: int, experiments: int, size: int, seed: int, hashed: bool) -> Drawn:
-    """Users without replacement; dealt by the hash with a salt for each experiment, or by coins."""
+def dealt(users: int, experiments: int, size: int, seed: int) -> Drawn:
+    """Users without replacement, dealt by the hash with a salt for each experiment."""
     random = np.random.default_rng(seed)
     user = np.stack([random.choice(users, size, replace=False) for _ in range(experiments)])
-    if not hashed:
-        return Drawn(user, random.integers(0, 2, user.shape))
     return Drawn(user, np.stack([assign(row, SHARES, f"{seed}-{r}") for r, row in enumerate(user)]))
+
+
+def drawn(users: int, experiments: int, size: int, random: np.random.Generator) -> Drawn:
+    """Users with replacement, dealt by coins: the pool is then the whole population, and its lift the true one."""
+    shape = (experiments, size)
+    return Drawn(random.integers(0, users, shape), random.integers(0, 2, shape))
 
 
 def by_look(found: Stops) -> list[float]:
@@ -75,7 +80,7 @@ def rules(size: int) -> dict[str, Rule]:
 
 def false_alarms(pool: Pool, experiments: int, size: int, seed: int) -> dict[str, Any]:
     """A/A: both arms are served alike; how often each rule says that they differ."""
-    made = drawn(len(pool.outcome), experiments, size, seed, hashed=True)
+    made = dealt(len(pool.outcome), experiments, size, seed)
     looks = made.looks(np.stack([pool.outcome] * 2), pool.look)
     found: dict[str, Any] = {name: by_look(stop(looks, [rule])) for name, rule in rules(size).items()}
     adjusted = made.looks(
@@ -102,42 +107,44 @@ def _cuped(outcome: Floats, before: Floats) -> Floats:
 def planted(bench: Bench, base: Pool, seed: int, lift: float = 0.05) -> Pool:
     """The same model made to satisfy a little more often, by so much that the outcome rises by `lift`."""
     model, chance = CONTROL, WORLD.satisfied
-    step = 0.05
-    for _ in range(2):
-        pool = bench.serve(model, chance + step, seed)
-        step *= lift / (pool.outcome.mean() / base.outcome.mean() - 1)
+    step = chance * lift
+    pool = bench.serve(model, chance + step, seed)
+    step *= lift / (pool.outcome.mean() / base.outcome.mean() - 1)
     return bench.serve(model, chance + step, seed)
 
 
-def power(a: Pool, b: Pool, sizes: Sequence[int], experiments: int, seed: int) -> list[dict[str, Any]]:
-    """How often a lift is found, beside what the curve promised; sizes: users in both arms."""
+def power(a: Pool, b: Pool, size: int, experiments: int, seed: int) -> dict[str, float]:
+    """How often a lift is found beside what the curve promised; size: users in both arms."""
     outcome = np.stack([a.outcome, b.outcome])
-    slope = cuped(a.outcome, a.before, np.zeros(len(a.before), np.int64))
-    less = (a.before - a.before.mean()) * slope.slope[0]
+    less = (a.before - a.before.mean()) * cuped(a.outcome, a.before, np.zeros(len(a.before), np.int64)).slope[
+        0
+    ]
     lift, spread = _of(a.outcome, b.outcome)
     _, adjusted = _of(a.outcome - less, b.outcome - less)
-    rows = []
-    for size in sizes:
-        made = drawn(outcome.shape[1], experiments, size, seed + size, hashed=False)
-        looks = made.looks(outcome, a.look)
-        better = made.looks(outcome - less, a.look)
-        always = AlwaysValid(Confidence(tightest=size))
-        early = stop(looks, [always, Futility(lift=lift, users=size)])
+    always = AlwaysValid(Confidence(tightest=size))
+    random = np.random.default_rng([seed, size])
+    parts = []
+    for count in chunks(experiments, size):
+        made = drawn(outcome.shape[1], count, size, random)
+        looks, better = made.looks(outcome, a.look), made.looks(outcome - less, a.look)
         found = stop(looks, [always])
-        rows.append(
-            {
-                "users": size,
-                "promised": float(power_curve(lift, spread, np.array([size / 2]))[0]),
-                "fixed": _share(stop(looks, [FixedHorizon()])),
-                "promised with CUPED": float(power_curve(lift, adjusted, np.array([size / 2]))[0]),
-                "fixed with CUPED": _share(stop(better, [FixedHorizon()])),
-                "always": _share(found),
-                "always with CUPED": _share(stop(better, [always])),
-                "day": float(found.look.mean() + 1),
-                "day with futility": float(early.look.mean() + 1),
-            }
-        )
-    return rows
+        early = stop(looks, [always, Futility(lift=lift, users=size)])
+        shares = {
+            "fixed": _share(stop(looks, [FixedHorizon()])),
+            "fixed with CUPED": _share(stop(better, [FixedHorizon()])),
+            "always": _share(found),
+            "always with CUPED": _share(stop(better, [always])),
+            "day": float(found.look.mean() + 1),
+            "day with futility": float(early.look.mean() + 1),
+        }
+        parts.append({name: value * count / experiments for name, value in shares.items()})
+    per_arm = np.array([size / 2])
+    return {
+        "users": size,
+        "promised": float(power_curve(lift, spread, per_arm)[0]),
+        "promised with CUPED": float(power_curve(lift, adjusted, per_arm)[0]),
+        **{name: sum(part[name] for part in parts) for name in parts[0]},
+    }
 
 
 def _of(a: Floats, b: Floats) -> tuple[float, tuple[float, float]]:
@@ -159,7 +166,7 @@ def ranking(bench: Bench, pools: Mapping[str, Pool]) -> list[dict[str, Any]]:
         protocol="successive",
         stage="test",
         repeats=True,
-        max_queries=20_000,
+        max_queries=8_000,
     )
     offline = models_of(bench.log.item, bench.log.time, (split.start - START) / DAY)
     arm = np.repeat(np.arange(len(pools)), [len(pool.outcome) for pool in pools.values()])
@@ -203,7 +210,7 @@ def sensitivity(
         0
     ]
     _, adjusted = _of(a.outcome - less, b.outcome - less)
-    sizes = np.unique(np.geomspace(20, 4_000, 24).astype(int))
+    sizes = np.unique(np.geomspace(10, 20_000, 36).astype(int))
     random = np.random.default_rng(seed)
     rates = []
     for size in sizes:
@@ -216,6 +223,7 @@ def sensitivity(
     return {
         "models": names,
         "lift": lift / a.outcome.mean(),
+        "error": float(np.hypot(*spread) / len(a.outcome) ** 0.5 / a.outcome.mean()),
         "ab": 2 * users_needed(lift, spread),
         "ab with CUPED": 2 * users_needed(lift, adjusted),
         "interleaving": int(np.ceil(between)),

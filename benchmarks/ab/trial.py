@@ -27,7 +27,7 @@ SHOWN = 5  # places of a list
 START_OF_TEST = LEARN + BEFORE
 END = START_OF_TEST + ENTER + GRACE + WINDOW
 LOOKS = ENTER + GRACE
-WORLD = Parameters()
+WORLD = Parameters(bias=1.0, outside=1.0)
 CONTROL = "own, nothing forgotten"
 
 

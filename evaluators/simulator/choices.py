@@ -50,7 +50,8 @@ class _Asked:
     def own(self, retention: Retention) -> Floats:
         """-> [N] the share of the item in what is left of the past."""
         left = np.where(self.known, retention(self.age), 0.0)
-        return np.where(self.same, left, 0.0).sum(1) / np.maximum(left.sum(1), 1e-300)
+        share: Floats = np.where(self.same, left, 0.0).sum(1) / np.maximum(left.sum(1), 1e-300)
+        return share
 
 
 def fit_choices(offsets: Ints, items: NDArray[np.integer], days: Floats, history: int) -> Choices:
@@ -150,12 +151,12 @@ def _slope(items: NDArray[np.integer], days: Floats, weight: Floats, fade: float
     return float(-1 / slope)
 
 
-def _by_item(items: NDArray[np.integer], days: Floats) -> tuple[Ints, Ints, Ints, Ints]:
+def _by_item(items: NDArray[np.integer], days: Floats) -> tuple[Ints, NDArray[np.integer], Ints, Ints]:
     """-> order [N] by time; of the events in it: item [N], the first of each item, the number of each one's item."""
     order = np.argsort(days, kind="stable")
     item = items[order]
     _, first, number = np.unique(item, return_index=True, return_inverse=True)
-    return order, item, first, number
+    return order.astype(np.int64), item, first.astype(np.int64), number.astype(np.int64)
 
 
 def _fade(items: NDArray[np.integer], days: Floats, weight: Floats) -> float:

@@ -36,8 +36,8 @@ class Blend:
         left[rows, places] = self.retention(visits.time[rows] - visits.times[rows, places])
         share = self.own * left / np.maximum(left.sum(1, keepdims=True), 1e-300)
         at = rows * made.shape[1] + visits.items[rows, places]
-        own: Floats = np.bincount(at, share[rows, places], made.size).reshape(made.shape)
-        return made + own
+        own = np.bincount(at, share[rows, places], made.size).reshape(made.shape)
+        return made + own.astype(np.float64)
 
     def recommend(self, visits: Visits, k: int) -> Ints:
         scores = self.scores(visits)
@@ -57,8 +57,8 @@ def trend_of(items: Ints, times: Floats, at: float, retention: Retention, count:
     [0.353, 0.647, 0.0]
     """
     before = times < at
-    made = np.bincount(items[before], retention(at - times[before]), count).astype(np.float64)
-    return made / max(made.sum(), 1e-300)
+    made: Floats = np.bincount(items[before], retention(at - times[before]), count).astype(np.float64)
+    return np.divide(made, max(float(made.sum()), 1e-300))
 
 
 @dataclass(frozen=True)

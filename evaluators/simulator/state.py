@@ -48,11 +48,13 @@ class State:
         )  # fmt: skip
 
     def copy(self) -> State:
-        return State(*(each.copy() for each in (self.items, self.times, self.events, self.next, self.pace)))
+        return self.subset(np.arange(len(self.next)))
 
     def subset(self, users: Ints) -> State:
         """Some of the users, numbered anew in the order given."""
-        return State(*(each[users] for each in (self.items, self.times, self.events, self.next, self.pace)))
+        return State(
+            self.items[users], self.times[users], self.events[users], self.next[users], self.pace[users]
+        )
 
     def put(self, users: Ints, part: State) -> None:
         """Take back a `subset` that went its own way."""

@@ -155,7 +155,8 @@ class World:
         at = np.searchsorted(self._cumulative, day + random.random(len(visits)), side="right")
         common = np.minimum(at - day * self.parameters.items, self.parameters.items - 1)
         own = visits.items[np.arange(len(visits)), np.minimum(drawn, left.shape[1] - 1)]
-        return np.where(again, own, common)
+        wish: Ints = np.where(again, own, common).astype(np.int64)
+        return wish
 
     def _choose(
         self, visits: Visits, show: Shows, random: np.random.Generator, chance: Floats

@@ -54,4 +54,5 @@ def before_the_cut(stage: Stage) -> npt.NDArray[np.float64]:
     different = np.bincount(pairs, minlength=users)
     repeats = np.where(events > 0, 1 - different / np.maximum(events, 1), 0.0)
     known = np.stack([(events > 0).astype(np.float64), np.log1p(events), repeats], axis=1)
-    return known[stage.users]
+    asked: npt.NDArray[np.float64] = known[stage.users]
+    return asked
