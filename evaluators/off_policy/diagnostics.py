@@ -16,8 +16,8 @@ from evaluators.off_policy.logged import Logged
 
 @dataclass(frozen=True)
 class Limits:
-    """When a figure counts as supported. The defaults are what simulated logs with known truth need for 95 %
-    intervals to hold the truth in 93 to 97 % of them (benchmarks/off_policy.md).
+    """When a figure counts as supported. How often the 95 % intervals of figures that these defaults let pass hold the
+    truth of simulated logs, benchmarks/off_policy.md shows.
 
     effective: the least effective sample; rewarded: the least effective number of rewarded rounds; share: the
     largest part of all weight that one user's rounds may have; outside: the largest share of the policy outside
