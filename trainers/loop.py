@@ -147,6 +147,11 @@ class _Epoch:
         module.train()
         parts = batches(self.windows, self.settings.batch, np.random.default_rng((self.seed, number)))
         total = mass = 0.0
+        followed = (
+            [(average[name], tensor) for name, tensor in self.encoder.module.state_dict().items()]
+            if average
+            else []
+        )
         for step, everybody in enumerate(parts):
             scale = float(self._weights(everybody).sum())
             if scale == 0:  # nothing is left of any of them
@@ -158,8 +163,7 @@ class _Epoch:
             value, share = self._step(module, optimiser, everybody, scale, (number, step))
             total += value * scale
             mass += share * scale
-            if average is not None:
-                _follow(average, self.encoder.module, self.settings.average, done + 1)
+            _follow(followed, self.settings.average, done + 1)
         total, mass = self.workers.sum(np.array([total, mass]))
         if not np.isfinite(total):
             raise FloatingPointError(
@@ -231,12 +235,12 @@ def validation_loss(
     return float(workers.sum(np.array([total]))[0]) / len(queries)
 
 
-def _follow(average: State, module: torch.nn.Module, keep: float, steps: int) -> None:
-    """Move a running average of the parameters towards where they are after so many steps, nothing left in it of where
-    they began (the correction of Adam, Kingma & Ba 2015)."""
+def _follow(followed: list[tuple[torch.Tensor, torch.Tensor]], keep: float, steps: int) -> None:
+    """Move each running average towards where its tensor is after so many steps, nothing left in it of where that
+    began (the correction of Adam, Kingma & Ba 2015)."""
     share = (1 - keep) / (1 - keep**steps)
-    for name, tensor in module.state_dict().items():
-        average[name].lerp_(tensor.detach().to(average[name]), share)
+    for average, tensor in followed:
+        average.lerp_(tensor.to(average), share)
 
 
 def _patience_spent(curve: Curve, validated: bool, patience: int) -> bool:
