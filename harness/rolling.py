@@ -190,9 +190,9 @@ def _story(
     told = [freshest[period].evaluation for period in range(len(stages))]
     users = np.concatenate([each.users for each in told])
     pooled = {
-        name: evaluators.interval(
-            np.concatenate([each.values[name] for each in told]), users, level
-        ).to_dict()
+        name: evaluators.Intervals(level)
+        .of(np.concatenate([each.values[name] for each in told]), users)
+        .to_dict()
         for name in told[0].values
     }
     return {
@@ -213,12 +213,12 @@ def _trend(answers: list[_Answer], metric: str, level: float, same: bool) -> dic
     queries = np.concatenate([each.period * width + np.arange(len(each.ages)) for each in answers])
     slope, why = None, ""
     try:
-        slope = evaluators.trend(values, ages, users, queries if same else None, level).to_dict()
+        slope = evaluators.trend(values, ages, users, queries if same else None, level)
     except ValueError as error:
         why = str(error)
     return {
         "per_days": PER_DAYS,
-        "slope": slope,
+        "slope": slope.to_dict() if slope else None,
         "same_queries": same,
         "by_age": _by_age(answers, metric, level),
         "sentence": _sentence(slope, metric, same) if slope else f"No trend can be told: {why}",
@@ -249,11 +249,9 @@ def _by_age(answers: list[_Answer], metric: str, level: float) -> list[dict[str,
     return found
 
 
-def _sentence(slope: dict[str, float], metric: str, same: bool) -> str:
-    clear = "falls" if slope["high"] < 0 else "rises" if slope["low"] > 0 else "does not clearly change"
-    figure = (
-        f"{slope['mean']:+.4f} [{slope['low']:+.4f}, {slope['high']:+.4f}] for every {PER_DAYS} days of age"
-    )
+def _sentence(slope: evaluators.Estimate, metric: str, same: bool) -> str:
+    clear = "falls" if slope.high < 0 else "rises" if slope.low > 0 else "does not clearly change"
+    figure = f"{slope.mean:+.4f} [{slope.low:+.4f}, {slope.high:+.4f}] for every {PER_DAYS} days of age"
     how = (
         "the same queries, answered by models of several ages"
         if same

@@ -177,7 +177,7 @@ def ranking(bench: Bench, pools: Mapping[str, Pool]) -> list[dict[str, Any]]:
     for place, (name, model) in enumerate(offline.items()):
         found = evaluators.evaluate(
             Offline(model, split, items, times), split.queries, evaluators.resolve(("ndcg",), (SHOWN,))
-        ).summary(n=300)[f"ndcg@{SHOWN}"]
+        ).summary(evaluators.Intervals(n=300))[f"ndcg@{SHOWN}"]
         against = compared.against[place - 1] if place else None
         apart = place and welch(*(pools[each].outcome for each in list(pools)[place - 1 : place + 1]))
         rows.append(
