@@ -139,7 +139,8 @@ wants is their own past, which fades by {WORLD.retention}; an item loses half of
 first; users may choose nothing, and stay away {WORLD.later:g} times as long where they were not satisfied. The
 outcome is the number of satisfied choices in a user's first {WINDOW} days. A user is counted once these are over, so
 that no outcome changes after it was read. Position bias, outside option and length of the lists
-were set after a first look, in which the three models of a user's own past were nearly tied. {len(base.outcome):,} users; mean {mean:.3f}, standard deviation
+were set after a first look, in which the three models of a user's own past were nearly tied.
+{len(base.outcome):,} users; mean {mean:.3f}, standard deviation
 {spread:.3f}."""
 
 
