@@ -15,18 +15,9 @@ import pytest
 from harness import source_digest
 from harness.doctor import log, machine, services
 from harness.settings import load
-from tests.harness.conftest import CLOSED
 
 Entry = dict[str, Any]
 Look = Callable[..., Entry]
-
-
-@pytest.fixture
-def config(work: Path, small_log: Path) -> Path:
-    shutil.copy(small_log, work / "events.csv")
-    path = work / "closed.yaml"
-    path.write_text(CLOSED)
-    return path
 
 
 @pytest.fixture
