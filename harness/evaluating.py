@@ -171,10 +171,7 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
         segments=pairs(stage, gate.worst_segment, *pair),
         saw_test=saw_test(live, stage, f"champion v{champion.version}"),
     )
-    if decision.promoted:
-        registry.promote(version, decision.to_dict())
-    else:
-        registry.note(version, decision.to_dict())
+    decision = registry.settle(version, decision, champion)
     return {"name": registry.name, "version": version.version, **decision.to_dict()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -56,11 +57,7 @@ def publish(
     )
     against = outcome.decision.against
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
-    verdict = {
-        "promoted": outcome.decision.promoted,
-        "sentence": _sentence(outcome, evaluation, metric),
-        "reasons": list(outcome.decision.reasons),
-    }
+    verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
     created = datetime.now(UTC).isoformat(timespec="seconds")
     story: dict[str, Any] = {
@@ -106,10 +103,10 @@ def publish(
             _tags(story),
         )
         version = registry.register(run_id, token, outcome.package, _tags(story))
-        if outcome.decision.promoted:
-            registry.promote(version, outcome.decision.to_dict())
-        else:
-            registry.note(version, outcome.decision.to_dict())
+        decision = registry.settle(version, outcome.decision, outcome.champion)
+        if decision.promoted != outcome.decision.promoted:  # the champion changed meanwhile
+            verdict = story["verdict"] = _verdict(replace(outcome, decision=decision), evaluation, metric)
+            registry.retell(version, _tags(story))
         version = registry.find(str(version.version))
         story["model"] = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
         registry.describe(version, markdown(story))
@@ -158,6 +155,14 @@ def _comparisons(outcome: Outcome, metric: str, level: float) -> list[dict[str, 
                 entry[which] = evaluators.paired(a, b, users, level).to_dict()
         entries.append(entry)
     return entries
+
+
+def _verdict(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> dict[str, Any]:
+    return {
+        "promoted": outcome.decision.promoted,
+        "sentence": _sentence(outcome, evaluation, metric),
+        "reasons": list(outcome.decision.reasons),
+    }
 
 
 def _sentence(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> str:
