@@ -177,15 +177,17 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
 
 def list_models(name: str | None) -> dict[str, Any]:
     """All registered models with their versions, or those of one."""
-    if name and Path(name).suffix in (".yaml", ".yml"):
-        wanted = [registry_of(load(name)).name]
-    else:
-        wanted = [name] if name else names()
+    wanted = [registered(name)] if name else names()
     return {
         "models": [
             {"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted
         ]
     }
+
+
+def registered(name: str) -> str:
+    """The name of a registered model, said itself or by a configuration."""
+    return registry_of(load(name)).name if Path(name).suffix in (".yaml", ".yml") else name
 
 
 def registry_of(settings: RunSettings) -> Registry:

@@ -22,7 +22,7 @@ from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
-from harness.registry import Registry
+from harness.registry import STORY_FILE, Registry
 from harness.rolling import rolled
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
@@ -30,7 +30,6 @@ from harness.workshop import Finetuned, Workshop
 from trainers.model import ModelSettings
 
 REPORT_FILE = "report.html"
-STORY_FILE = "story.json"
 PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "optuna", "pyarrow")
 
 
@@ -72,6 +71,7 @@ def publish(
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,
+        "trained_until": datetime.fromtimestamp(stage.training.end, UTC).isoformat(),
         "versions": {"lethe": __version__, **{name: version_of(name) for name in PACKAGES}},
         "data": {
             "events": counts.events,
@@ -136,7 +136,7 @@ def publish(
 def _log_files(folder: Path, story: dict[str, Any]) -> None:
     mlflow.log_artifact(str(folder / REPORT_FILE))
     mlflow.log_text(story["configuration"], "configuration.yaml")
-    mlflow.log_dict(story, "story.json")
+    mlflow.log_dict(story, STORY_FILE)
     for name, figure in report.figures(story).items():
         mlflow.log_figure(figure, f"figures/{name}.png")
 

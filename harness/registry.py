@@ -28,6 +28,7 @@ from harness.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
 CANDIDATE = "candidate"
 RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
 DECISION_TAG = "lethe.decision"
+STORY_FILE = "story.json"  # with the run: everything that its report tells
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
@@ -221,6 +222,16 @@ class Registry:
 
     def describe(self, version: Version, text: str) -> None:
         self.client.update_model_version(self.name, str(version.version), description=text)
+
+    def story(self, version: Version) -> dict[str, Any] | None:
+        """What was told of the run that made a version; None where no `lethe run` did, or it was killed before."""
+        if not version.run_id or all(
+            file.path != STORY_FILE for file in self.client.list_artifacts(version.run_id)
+        ):
+            return None
+        text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{STORY_FILE}")
+        told: dict[str, Any] = json.loads(text)
+        return told
 
     def retell(self, version: Version, tags: dict[str, str]) -> None:
         """Write tags of a version and of its run anew."""
