@@ -14,6 +14,7 @@ import mlflow
 import evaluators
 from harness import __version__, report
 from harness.choosing import Chosen
+from harness.cost import Meter
 from harness.data import summarise
 from harness.description import markdown
 from harness.errors import ConfigurationError
@@ -23,10 +24,12 @@ from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
 from harness.registry import STORY_FILE, Registry
+from harness.report.parts import half_life_of
 from harness.rolling import rolled
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
+from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 
 REPORT_FILE = "report.html"
@@ -40,7 +43,7 @@ def publish(
     registry: Registry,
     token: str,
     config_path: Path,
-    seconds: float,
+    meter: Meter,
 ) -> dict[str, Any]:
     """Register the model, write the report, log both, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
@@ -58,11 +61,13 @@ def publish(
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
     verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
+    cost = meter.read()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     story: dict[str, Any] = {
         "name": registry.name,
         "created": created,
-        "seconds": seconds,
+        "seconds": cost["seconds"],
+        "cost": cost,
         "config_path": str(config_path),
         "configuration": settings.text(),
         "protocol": settings.split.protocol,
@@ -85,7 +90,7 @@ def publish(
         "terms": curve_of_terms(outcome.package.model, workshop),
         "fading": fading(workshop),
         "training": training_story(workshop, chosen),
-        "finetune": _finetune_story(chosen.finetuned),
+        "finetune": _finetune_story(settings.finetune, chosen.finetuned),
         "evaluation": evaluation,
         "models": {
             name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
@@ -99,7 +104,7 @@ def publish(
         registry.log(
             run_id,
             _params(chosen.model, settings, story),
-            _metric_values(evaluation, comparisons),
+            _metric_values(evaluation, comparisons) | _cost_values(cost),
             _tags(story),
         )
         version = registry.register(run_id, token, outcome.package, _tags(story))
@@ -179,10 +184,11 @@ def _sentence(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> str:
     return f"{text}; {words}." if words else f"{text}."
 
 
-def _finetune_story(finetuned: Finetuned | None) -> dict[str, Any] | None:
-    if finetuned is None:
+def _finetune_story(settings: FinetuneSettings | None, finetuned: Finetuned | None) -> dict[str, Any] | None:
+    if settings is None or finetuned is None:
         return None
-    return {"kept": finetuned.kept, "reason": finetuned.reason, **finetuned.difference.to_dict()}
+    about = {"kept": finetuned.kept, "reason": finetuned.reason, "window_days": settings.window_days}
+    return {**about, **finetuned.difference.to_dict()}
 
 
 def _params(model: ModelSettings, settings: RunSettings, story: dict[str, Any]) -> dict[str, Any]:
@@ -224,6 +230,12 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _cost_values(cost: dict[str, Any]) -> dict[str, float]:
+    """`cost_seconds`, `cost_cpu_seconds`, `cost_peak_memory`: what was counted, without what is assumed."""
+    counted = ("seconds", "cpu_seconds", "peak_memory")
+    return {f"cost_{name}": cost[name] for name in counted if cost[name] is not None}
+
+
 def _tags(story: dict[str, Any]) -> dict[str, str]:
     metric = story["metric"]
     figure = story["evaluation"]["metrics"][metric]
@@ -232,6 +244,8 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
     return {
         "metrics": f"{metric} {figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]",
         "family": families[0] if families else "none",
+        "half_life": next((half_life_of(term) for term in story["terms"] if term["forgetting"]), "none"),
+        "trained_until": story["trained_until"],
         "data": story["fingerprint"][:24],
         "verdict": story["verdict"]["sentence"],
         "leaks": str(audit["leaks"]).lower(),
