@@ -246,16 +246,36 @@ def models(
     name: Annotated[
         str | None, typer.Argument(help="A registered model or a configuration; all if left out.")
     ] = None,
+    show: Annotated[
+        str | None, typer.Option("--show", help="All that is known of this version or alias.")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option("--diff", help="In what these two differ.", metavar="A B")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List registered models and their versions, newest first.
+    """List registered models and their versions, newest first; show one version, or in what two differ.
 
-    Example: lethe models online-retail
+    Example: lethe models online-retail --diff champion candidate
     """
-    from harness.evaluating import list_models
+    from harness import version_tables, versions
+    from harness.errors import ConfigurationError
+    from harness.evaluating import list_models, registered
+    from harness.registry import Registry
     from harness.tables import show_models
 
-    _emit(list_models(name), as_json, show_models)
+    if show is None and diff is None:
+        return _emit(list_models(name), as_json, show_models)
+    if name is None or (show and diff):
+        raise ConfigurationError(
+            "`lethe models` takes one of `--show VERSION` and `--diff A B`, and a model or a configuration before it, "
+            "as in lethe models online-retail --show champion."
+        )
+    registry = Registry(registered(name))
+    if show is not None:
+        return _emit(versions.show(registry, show), as_json, version_tables.show_version)
+    assert diff is not None
+    return _emit(versions.diff(registry, *diff), as_json, version_tables.show_difference)
 
 
 @app.command()

@@ -2,57 +2,145 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.report.parts import half_life_of
-from harness.report.words import of
+from harness.report.words import counted, day, elapsed, of
+
+Story = dict[str, Any]
 
 
-def markdown(story: dict[str, Any]) -> str:
+def markdown(story: Story) -> str:
     """The description of a model version from the story of its run."""
-    evaluation, data = story["evaluation"], story["data"]
-    lines = [story["verdict"]["sentence"], ""]
-    lines += [f"- {reason}" for reason in story["verdict"]["reasons"]]
-    others = [entry["against"] for entry in story["comparisons"]]
-    names = {entry["against"]: entry["against"].split()[0] for entry in story["comparisons"]}
-    heads = ["metric", "this model", *(f"over {name}" for name in others)]
-    lines += ["", "### On the test queries", "", f"| {' | '.join(heads)} |"]
-    lines += ["|---|---|" + "---|" * len(others)]
-    for metric, figure in evaluation["metrics"].items():
-        cells = [of(figure)]
-        for entry in story["comparisons"]:
-            found = entry.get(metric)
-            cells.append(
-                f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]" if found else ""
-            )
-        lines.append(f"| {metric} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "### What it forgets",
-        "",
-        "| term | weight | forgetting | half-life |",
-        "|---|---|---|---|",
-    ]
+    verdict = story["verdict"]
+    sections = {
+        "On the test queries": _figures(story),
+        "What it forgets": _curves(story),
+        "What it was made from": _origin(story),
+        "How it was chosen": _choice(story),
+        "What it cost": _cost(story["cost"]),
+        "Limits of use": (f"- {limit}" for limit in _limits(story)),
+    }
+    lines = [verdict["sentence"], "", *(f"- {reason}" for reason in verdict["reasons"])]
+    for title, content in sections.items():
+        lines += ["", f"### {title}", "", *content]
+    return "\n".join(lines)
+
+
+def _figures(story: Story) -> Iterator[str]:
+    """Each metric with its interval, and what it is above champion, `none` and `trend`."""
+    comparisons = story["comparisons"]
+    names = [entry["against"].split()[0] for entry in comparisons]
+    rows = (
+        [metric, of(figure), *(_gain(entry.get(metric)) for entry in comparisons)]
+        for metric, figure in story["evaluation"]["metrics"].items()
+    )
+    yield from _table(["metric", "this model", *(f"over {name}" for name in names)], rows)
+    yield ""
+    yield (
+        f"Compared with {', '.join(f'`{name}`' for name in names)} on the same queries, paired, with intervals that "
+        "resample users. The report and the configuration are with the run."
+    )
+
+
+def _gain(found: dict[str, Any] | None) -> str:
+    return f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]" if found else ""
+
+
+def _curves(story: Story) -> Iterator[str]:
+    yield from (story["fading"]["sentence"], "")
+    rows = []
     for term in story["terms"]:
         curve = term["forgetting"]
         shown = f"{curve['family']} ({curve['clock']})" if curve else "none"
-        half = half_life_of(term) if curve else "–"
-        lines.append(f"| {term['name']} | {term['weight']:.4g} | {shown} | {half} |")
+        rows.append([term["name"], f"{term['weight']:.4g}", shown, half_life_of(term) if curve else "–"])
+    yield from _table(["term", "weight", "forgetting", "half-life"], rows)
+
+
+def _origin(story: Story) -> Iterator[str]:
+    """The data and their window, the split and its audit."""
+    data, evaluation = story["data"], story["evaluation"]
     span = data["profile"]["span"]
-    lines += [
-        "",
-        "### What it was made from",
-        "",
-        f"Data: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items, "
-        f"{span['first'][:10]} to {span['last'][:10]}, fingerprint `{story['fingerprint'][:24]}`. "
-        f"Fitted on everything before the cut at {story['cuts'][1]:.0%} of the events; "
+    yield (
+        f"Data: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items, {span['first'][:10]} to "
+        f"{span['last'][:10]}, fingerprint `{story['fingerprint'][:24]}`. Fitted on everything before the cut at "
+        f"{story['cuts'][1]:.0%} of the events, the newest of {day(story['trained_until'])}; "
         f"{evaluation['queries']:,} test queries of {evaluation['users']:,} users ({story['protocol']}). "
-        f"{evaluation['audit']['verdict']}",
-        *(["", evaluation["rolling"]["trend"]["sentence"]] if "rolling" in evaluation else []),
-        "",
-        "Compared with "
-        + ", ".join(f"`{names[name]}`" for name in others)
-        + " on the same queries, paired, with "
-        "intervals that resample users. The report and the configuration are with the run.",
-    ]
-    return "\n".join(lines)
+        f"{evaluation['audit']['verdict']}"
+    )
+    for notice in evaluation["audit"]["notices"]:
+        yield f"- {notice['sentence']}"
+    if "rolling" in evaluation:
+        yield from ("", evaluation["rolling"]["trend"]["sentence"])
+
+
+def _choice(story: Story) -> Iterator[str]:
+    """The search it came from, fine-tuning, and whom it met."""
+    search, tuned = story["search"], story["finetune"]
+    if search:
+        best = search["best"]
+        yield (
+            f"- Search: {counted(search['trials'], 'trial')}, {search['failed']} failed; the best, {best['trial']}, "
+            f"reached {best['value']:.4f} on validation."
+        )
+    else:
+        yield "- No search: the model is as the configuration says."
+    if tuned:
+        did = "kept" if tuned["kept"] else "dropped"
+        yield (
+            f"- Fine-tuned from its own pretraining on the last {tuned['window_days']:g} days, and {did}: "
+            f"{tuned['reason'].rstrip('.')}. No registered version is its parent."
+        )
+    else:
+        yield "- Not fine-tuned; no registered version is its parent."
+    met = [entry["against"] for entry in story["comparisons"] if entry["against"].startswith("champion")]
+    yield (
+        f"- The gate compared it with {met[0]}."
+        if met
+        else "- It met no champion; the gate compared it with `none`."
+    )
+
+
+def _cost(cost: dict[str, Any]) -> Iterator[str]:
+    """What was counted, and one estimate with its assumption."""
+    said = [f"{elapsed(cost['seconds'])} by the clock"]
+    if cost["cpu_seconds"] is not None:
+        said.append(f"{elapsed(cost['cpu_seconds'])} of processors")
+    if cost["peak_memory"] is not None:
+        said.append(f"{cost['peak_memory'] / 2**30:.2f} GiB at most")
+    yield (
+        f"{', '.join(said)}: of the last start of this run, up to its registration, in its process and all below it; "
+        "a Ray cluster that was joined is not counted."
+    )
+    if cost["energy_wh"] is not None:
+        yield ""
+        yield (
+            f"About {cost['energy_wh']:.2g} Wh, if a busy core takes {cost['watts_per_core']:g} W (assumed, not "
+            "measured; memory, idle machines, cooling and GPUs are not in it)."
+        )
+
+
+def _limits(story: Story) -> Iterator[str]:
+    audit, repeats = story["evaluation"]["audit"], story["repeats"]
+    yield (
+        f"It knows nothing after {day(story['trained_until'])}: items that are new since are never recommended, and "
+        "the figures above are of the time right after."
+    )
+    if not any(term["kind"] == "trend" and term["weight"] for term in story["terms"]):
+        yield "It has no `trend`: of a user without a history it knows nothing."
+    yield (
+        "Items that a user had may be recommended again."
+        if repeats
+        else "Items that a user had are left out (`repeats: false`)."
+    )
+    yield "Its figures say how it foresees what people took in this log, not what they would take if it were shown."
+    if audit["leaks"]:
+        yield "The split leaks: the figures are too good, and decide nothing."
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

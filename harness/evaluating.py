@@ -11,7 +11,8 @@ import numpy as np
 import evaluators
 from evaluators import Evaluation, Intervals
 from harness.errors import ConfigurationError
-from harness.gate import decide
+from harness.gate import decide, guards
+from harness.gate_segments import pairs
 from harness.off_policy import value_of
 from harness.package import Package, Reader
 from harness.progress import bar
@@ -155,34 +156,38 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
     metric = settings.gate_metric
     metrics, ks = gate_metrics(settings)
     mine, live = _package(registry, str(version.version), stage), registry.package(champion)
-    decision = decide(
-        settings.registry.gate,
-        metric,
+    gate = settings.registry.gate
+    pair = (
         stage.evaluate(foreign(stage, mine), metrics, ks),
         stage.evaluate(foreign(stage, live), metrics, ks),
-        stage.users,
+    )
+    decision = decide(
+        gate,
+        metric,
+        *pair,
         against=f"champion v{champion.version}",
         audit=stage.audit(),
+        trained_until=mine.about["trained_until"],
+        segments=pairs(stage, gate.worst_segment, *pair),
         saw_test=saw_test(live, stage, f"champion v{champion.version}"),
     )
-    if decision.promoted:
-        registry.promote(version, decision.to_dict())
-    else:
-        registry.note(version, decision.to_dict())
+    decision = registry.settle(version, decision, champion)
     return {"name": registry.name, "version": version.version, **decision.to_dict()}
 
 
 def list_models(name: str | None) -> dict[str, Any]:
     """All registered models with their versions, or those of one."""
-    if name and Path(name).suffix in (".yaml", ".yml"):
-        wanted = [registry_of(load(name)).name]
-    else:
-        wanted = [name] if name else names()
+    wanted = [registered(name)] if name else names()
     return {
         "models": [
             {"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted
         ]
     }
+
+
+def registered(name: str) -> str:
+    """The name of a registered model, said itself or by a configuration."""
+    return registry_of(load(name)).name if Path(name).suffix in (".yaml", ".yml") else name
 
 
 def registry_of(settings: RunSettings) -> Registry:
@@ -207,8 +212,9 @@ def gate_metrics(settings: RunSettings) -> tuple[tuple[str, ...], tuple[int, ...
     for needed in (settings.gate_metric, *settings.ab.guardrails):
         if needed not in named:
             wanted[needed] = None
-    if not any(name.startswith("coverage") for name in named):
-        wanted[f"coverage@{ks[0]}"] = None
+    for guard in settings.registry.gate.guardrails if settings.registry else ():
+        if not any(guards(guard, name) for name in named):
+            wanted |= {metric.name: None for metric in evaluators.resolve([guard], ks[:1])}
     return tuple(wanted), ks
 
 

@@ -10,6 +10,7 @@ from harness import __version__
 from harness.choosing import Chosen
 from harness.evaluating import foreign, gate_metrics, saw_test
 from harness.gate import Decision, decide
+from harness.gate_segments import pairs
 from harness.package import Package
 from harness.progress import bar
 from harness.registry import Registry, Version
@@ -69,14 +70,16 @@ def judge(workshop: Workshop, chosen: Chosen, registry: Registry, token: str) ->
             evaluations[name] = stage.evaluate(scorer, metrics, ks)
             line.update(done=number, note=name)
     against = f"champion v{champion.version}" if champion else "none"
+    gate = settings.registry.gate
+    pair = evaluations["candidate"], evaluations["champion" if champion else "none"]
     decision = decide(
-        settings.registry.gate,
+        gate,
         settings.gate_metric,
-        evaluations["candidate"],
-        evaluations["champion" if champion else "none"],
-        stage.users,
+        *pair,
         against=against,
         audit=audit,
+        trained_until=stage.training.end,
+        segments=pairs(stage, gate.worst_segment, *pair),
         saw_test=problem,
     )
     return Outcome(package, evaluations, decision, champion)

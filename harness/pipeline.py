@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from harness.choosing import choose
+from harness.cost import Meter
 from harness.data.disk import locked
 from harness.errors import ConfigurationError
 from harness.files import write_json
@@ -39,7 +39,6 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
         raise ConfigurationError(
             "`lethe run` needs `registry.name`: what the model is called in the registry."
         )
-    started = time.monotonic()
     registry = Registry(settings.registry.name)
     registry.versions()  # one that cannot be reached is said now, not after the search
     workshop = Workshop.open(settings)
@@ -51,9 +50,10 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
         if done is not None:
             say(f"run: found done in {workshop.folder}; `--fresh` does it again")
             return done
-        chosen = choose(workshop)
-        outcome = judge(workshop, chosen, registry, token)
-        result = publish(workshop, chosen, outcome, registry, token, config_path, time.monotonic() - started)
+        with Meter() as meter:
+            chosen = choose(workshop)
+            outcome = judge(workshop, chosen, registry, token)
+            result = publish(workshop, chosen, outcome, registry, token, config_path, meter)
         write_json(workshop.told / RESULT_FILE, result)
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -13,6 +14,7 @@ import mlflow
 import evaluators
 from harness import __version__, report
 from harness.choosing import Chosen
+from harness.cost import Meter
 from harness.data import summarise
 from harness.description import markdown
 from harness.errors import ConfigurationError
@@ -21,15 +23,16 @@ from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
-from harness.registry import Registry
+from harness.registry import STORY_FILE, Registry
+from harness.report.parts import half_life_of
 from harness.rolling import rolled
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, search_story, training_story
 from harness.workshop import Finetuned, Workshop
+from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
 
 REPORT_FILE = "report.html"
-STORY_FILE = "story.json"
 PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "optuna", "pyarrow")
 
 
@@ -40,7 +43,7 @@ def publish(
     registry: Registry,
     token: str,
     config_path: Path,
-    seconds: float,
+    meter: Meter,
 ) -> dict[str, Any]:
     """Register the model, write the report, log both, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
@@ -56,17 +59,15 @@ def publish(
     )
     against = outcome.decision.against
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
-    verdict = {
-        "promoted": outcome.decision.promoted,
-        "sentence": _sentence(outcome, evaluation, metric),
-        "reasons": list(outcome.decision.reasons),
-    }
+    verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
+    cost = meter.read()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     story: dict[str, Any] = {
         "name": registry.name,
         "created": created,
-        "seconds": seconds,
+        "seconds": cost["seconds"],
+        "cost": cost,
         "config_path": str(config_path),
         "configuration": settings.text(),
         "protocol": settings.split.protocol,
@@ -75,6 +76,7 @@ def publish(
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,
+        "trained_until": datetime.fromtimestamp(stage.training.end, UTC).isoformat(),
         "versions": {"lethe": __version__, **{name: version_of(name) for name in PACKAGES}},
         "data": {
             "events": counts.events,
@@ -88,7 +90,7 @@ def publish(
         "terms": curve_of_terms(outcome.package.model, workshop),
         "fading": fading(workshop),
         "training": training_story(workshop, chosen),
-        "finetune": _finetune_story(chosen.finetuned),
+        "finetune": _finetune_story(settings.finetune, chosen.finetuned),
         "evaluation": evaluation,
         "models": {
             name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
@@ -102,14 +104,14 @@ def publish(
         registry.log(
             run_id,
             _params(chosen.model, settings, story),
-            _metric_values(evaluation, comparisons),
+            _metric_values(evaluation, comparisons) | _cost_values(cost),
             _tags(story),
         )
         version = registry.register(run_id, token, outcome.package, _tags(story))
-        if outcome.decision.promoted:
-            registry.promote(version, outcome.decision.to_dict())
-        else:
-            registry.note(version, outcome.decision.to_dict())
+        decision = registry.settle(version, outcome.decision, outcome.champion)
+        if decision.promoted != outcome.decision.promoted:  # the champion changed meanwhile
+            verdict = story["verdict"] = _verdict(replace(outcome, decision=decision), evaluation, metric)
+            registry.retell(version, _tags(story))
         version = registry.find(str(version.version))
         story["model"] = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
         registry.describe(version, markdown(story))
@@ -139,7 +141,7 @@ def publish(
 def _log_files(folder: Path, story: dict[str, Any]) -> None:
     mlflow.log_artifact(str(folder / REPORT_FILE))
     mlflow.log_text(story["configuration"], "configuration.yaml")
-    mlflow.log_dict(story, "story.json")
+    mlflow.log_dict(story, STORY_FILE)
     for name, figure in report.figures(story).items():
         mlflow.log_figure(figure, f"figures/{name}.png")
 
@@ -160,6 +162,14 @@ def _comparisons(outcome: Outcome, metric: str, level: float) -> list[dict[str, 
     return entries
 
 
+def _verdict(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> dict[str, Any]:
+    return {
+        "promoted": outcome.decision.promoted,
+        "sentence": _sentence(outcome, evaluation, metric),
+        "reasons": list(outcome.decision.reasons),
+    }
+
+
 def _sentence(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> str:
     decision = outcome.decision
     figure = evaluation["metrics"][metric]
@@ -174,10 +184,11 @@ def _sentence(outcome: Outcome, evaluation: dict[str, Any], metric: str) -> str:
     return f"{text}; {words}." if words else f"{text}."
 
 
-def _finetune_story(finetuned: Finetuned | None) -> dict[str, Any] | None:
-    if finetuned is None:
+def _finetune_story(settings: FinetuneSettings | None, finetuned: Finetuned | None) -> dict[str, Any] | None:
+    if settings is None or finetuned is None:
         return None
-    return {"kept": finetuned.kept, "reason": finetuned.reason, **finetuned.difference.to_dict()}
+    about = {"kept": finetuned.kept, "reason": finetuned.reason, "window_days": settings.window_days}
+    return {**about, **finetuned.difference.to_dict()}
 
 
 def _params(model: ModelSettings, settings: RunSettings, story: dict[str, Any]) -> dict[str, Any]:
@@ -219,6 +230,12 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _cost_values(cost: dict[str, Any]) -> dict[str, float]:
+    """`cost_seconds`, `cost_cpu_seconds`, `cost_peak_memory`: what was counted, without what is assumed."""
+    counted = ("seconds", "cpu_seconds", "peak_memory")
+    return {f"cost_{name}": cost[name] for name in counted if cost[name] is not None}
+
+
 def _tags(story: dict[str, Any]) -> dict[str, str]:
     metric = story["metric"]
     figure = story["evaluation"]["metrics"][metric]
@@ -227,6 +244,8 @@ def _tags(story: dict[str, Any]) -> dict[str, str]:
     return {
         "metrics": f"{metric} {figure['mean']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]",
         "family": families[0] if families else "none",
+        "half_life": next((half_life_of(term) for term in story["terms"] if term["forgetting"]), "none"),
+        "trained_until": story["trained_until"],
         "data": story["fingerprint"][:24],
         "verdict": story["verdict"]["sentence"],
         "leaks": str(audit["leaks"]).lower(),

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import mlflow
@@ -19,13 +20,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, IncompleteError
+from harness.gate import Decision
 from harness.package import Package
+from harness.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
 
-CANDIDATE, CHAMPION = "candidate", "champion"
+CANDIDATE = "candidate"
 RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
 DECISION_TAG = "lethe.decision"
-PREVIOUS_TAG = "lethe.previous_champion"
+STORY_FILE = "story.json"  # with the run: everything that its report tells
 DEFAULT_URI = "sqlite:///mlflow.db"
 
 
@@ -128,8 +131,8 @@ class Registry:
         champion = self.aliased(CHAMPION)
         if champion is None or champion.tags.get(RUN_TAG) != token:
             return champion
-        previous = champion.tags.get(PREVIOUS_TAG)
-        return self.find(previous) if previous else None
+        before = champions(self.client.get_registered_model(self.name))[:-1]
+        return self.find(str(before[-1])) if before else None
 
     def package(self, version: Version) -> Package:
         """Download a version and open it."""
@@ -220,14 +223,54 @@ class Registry:
     def describe(self, version: Version, text: str) -> None:
         self.client.update_model_version(self.name, str(version.version), description=text)
 
-    def promote(self, version: Version, decision: dict[str, Any]) -> None:
-        """Make a version champion and store why, together with who was champion before."""
-        before = self.aliased(CHAMPION)
-        number = str(version.version)
-        if before is not None and before.version != version.version:
-            self.client.set_model_version_tag(self.name, number, PREVIOUS_TAG, str(before.version))
-        self.note(version, decision)
-        self.client.set_registered_model_alias(self.name, CHAMPION, number)
+    def story(self, version: Version) -> dict[str, Any] | None:
+        """What was told of the run that made a version; None where no `lethe run` did, or it was killed before."""
+        if not version.run_id or all(
+            file.path != STORY_FILE for file in self.client.list_artifacts(version.run_id)
+        ):
+            return None
+        text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{STORY_FILE}")
+        told: dict[str, Any] = json.loads(text)
+        return told
+
+    def retell(self, version: Version, tags: dict[str, str]) -> None:
+        """Write tags of a version and of its run anew."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(self.name, str(version.version), name, value)
+            self.client.set_tag(version.run_id, name, value)
+
+    def settle(self, version: Version, decision: Decision, over: Version | None) -> Decision:
+        """Do what the gate said and store it. Where the champion that it compared with, `over`, is champion no more,
+        the gate stays shut: what is returned says so."""
+        if decision.promoted:
+            try:
+                self.promote(version, decision.to_dict(), over.version if over else None)
+                return decision
+            except Overtaken as error:
+                decision = decision.refused("champion", f"{error}; `lethe promote` compares anew")
+        self.note(version, decision.to_dict())
+        return decision
+
+    def promote(
+        self, version: Version, decision: dict[str, Any], over: int | EllipsisType | None = ...
+    ) -> None:
+        """Store why, and make a version champion; again, it stays what it is.
+
+        Args:
+            over: the version that must be champion now, None for nobody; whoever it is where it is left out.
+
+        Raises:
+            Overtaken: another is champion, and stays it.
+        """
+        with alone(self.client, self.name) as champions:
+            if champions.present not in (version.version, over) and over is not ...:
+                raise Overtaken(
+                    f"the champion of `{self.name}` was {_said(over)} when the gate compared and is "
+                    f"{_said(champions.present)} now"
+                )
+            self.note(version, decision)
+            if champions.present != version.version:
+                champions.add(version.version)
 
     def note(self, version: Version, decision: dict[str, Any]) -> None:
         """Store a decision of the gate, yes or no, with its figures."""
@@ -235,25 +278,34 @@ class Registry:
 
     def rollback(self) -> tuple[Version, Version]:
         """Make the champion before this one champion again; returns (the one that was, the one that is)."""
-        champion = self.aliased(CHAMPION)
-        if champion is None:
+        was = self.aliased(CHAMPION)
+        if was is None:
             raise ConfigurationError(
                 f"`{self.name}` has no champion to roll back; `lethe promote` makes one."
             )
-        previous = champion.tags.get(PREVIOUS_TAG)
-        if previous is None:
-            raise ConfigurationError(
-                f"version {champion.version} of `{self.name}` replaced no champion to go back to."
-            )
-        back = self.find(previous)
-        self.client.set_registered_model_alias(self.name, CHAMPION, str(back.version))
-        return champion, self.find(str(back.version))
+        with alone(self.client, self.name) as champions:
+            if champions.present != was.version:
+                raise IncompleteError(
+                    f"version {was.version} of `{self.name}` is champion no more: another process replaced it."
+                )
+            if len(champions.numbers) < 2:
+                raise ConfigurationError(
+                    f"version {was.version} of `{self.name}` replaced no champion to go back to."
+                )
+            self.find(str(champions.numbers[-2]))
+            champions.back()
+            return was, self.find(str(champions.present))
+
+
+def _said(number: int | EllipsisType | None) -> str:
+    return "nobody" if number is None else f"v{number}"
 
 
 def names() -> list[str]:
     """All registered models."""
     connect()
-    return [model.name for model in MlflowClient().search_registered_models(max_results=1000)]
+    found = MlflowClient().search_registered_models(max_results=1000)
+    return [model.name for model in found if LOCK_TAG not in model.tags]
 
 
 def example(package: Package) -> Any:

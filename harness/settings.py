@@ -25,6 +25,7 @@ from harness import trees
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
 from harness.experiments.settings import AbSettings
+from harness.gate_settings import GateSettings
 from harness.off_policy_settings import OffPolicySettings
 from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
@@ -106,22 +107,6 @@ class TrainSettings(_Settings):
         return self.workers if isinstance(self.workers, int) else self.workers[1]
 
 
-class GateSettings(_Settings):
-    """When a candidate may become champion.
-
-    Attributes:
-        metric: what must be better; the search's metric where it is left out.
-        margin: the lower end of the paired interval must be above it.
-        level: of that interval.
-        coverage_loss: the largest share of the other model's coverage that may be lost.
-    """
-
-    metric: str | None = None
-    margin: float = Field(0.0, ge=0)
-    level: float = Field(0.95, gt=0, lt=1)
-    coverage_loss: float = Field(0.2, ge=0, le=1)
-
-
 class RegistrySettings(_Settings):
     """The name of the model in the MLflow registry, and its gate.
 
@@ -166,7 +151,8 @@ class RunSettings(_Settings):
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
-        for name in dict.fromkeys((*self.evaluate.metrics, self.metric, self.gate_metric)):
+        guarded_by_gate = self.registry.gate.guardrails if self.registry else {}
+        for name in dict.fromkeys((*self.evaluate.metrics, self.metric, self.gate_metric, *guarded_by_gate)):
             self._has_facts(name)
         for guarded in self.ab.guardrails:
             _per_query(guarded, f"ab.guardrails.{guarded}")

@@ -383,6 +383,21 @@ def test_the_gate_of_the_configuration_decides(lethe: Command, shop: Registry, c
     said = lethe("promote", str(config), "2", "--json", "--set", "registry.gate.margin=0.9")
     assert (said.code, said.json["promoted"]) == (0, False)
     assert any("is not above 0.9" in reason for reason in said.json["reasons"])
+    rules = {  # each, asked for, says its word beside a margin that keeps the gate shut
+        "freshness_days: 1": "days old, is not within 1 days",
+        "guardrails: {gini@10: 0}": "gini@10 0.",
+        "worst_segment: {novelty: 0.5}": "ndcg@5 in the worst segment by novelty, ",
+    }
+    for rule, part in rules.items():
+        gate = f"registry.gate={{margin: 0.9, {rule}}}"
+        found = lethe("promote", str(config), "2", "--json", "--set", gate).json
+        assert found["promoted"] is False
+        assert part in found["checks"][-1]["sentence"]
+    assert shop.find("champion").version == 1
+    stored = json.loads(shop.find("2").tags["lethe.decision"])
+    assert stored["checks"] == found["checks"]
+    worse = ("--set", "registry.gate.mode=non_inferiority", "--set", "registry.gate.margin=0.99")
+    assert lethe("promote", str(config), "2", "--json", *worse).json["promoted"] is True
 
 
 def test_models(lethe: Command, shop: Registry, config: Path) -> None:

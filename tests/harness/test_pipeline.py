@@ -234,6 +234,34 @@ def test_a_better_model_replaces_the_champion_and_can_be_taken_back(closed: Path
     assert (was.version, now.version) == (2, 1)
 
 
+@pytest.mark.slow
+def test_a_champion_that_came_while_it_was_compared_stays(
+    closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_main("closed.yaml", "model.terms=[{kind: trend, forgetting: {family: exponential, half_life: 500}}]")
+    registry = Registry("closed")
+    registry.promote(registry.find("1"), {"promoted": True})
+    genuine = pipeline.judge
+
+    def slow(*arguments: Any) -> Any:
+        outcome = genuine(*arguments)
+        registry.client.create_model_version("closed", str(closed))
+        registry.promote(registry.find("2"), {"promoted": True})
+        return outcome
+
+    monkeypatch.setattr(pipeline, "judge", slow)
+    result = run_main("closed.yaml")
+    assert result["verdict"]["promoted"] is False
+    assert "was v1 when the gate compared and is v2 now" in result["verdict"]["reasons"][-1]
+    mine = registry.find("3")
+    assert mine.aliases == ("candidate",)
+    assert mine.description.startswith("Not promoted")
+    assert mine.tags["verdict"] == registry.client.get_run(result["run_id"]).data.tags["verdict"]
+    assert mine.tags["verdict"].startswith("Not promoted")
+    assert json.loads(mine.tags[DECISION_TAG])["promoted"] is False
+    assert registry.find("champion").version == 2
+
+
 def test_a_split_that_leaks_is_named_wherever_it_is_told_and_promotes_nothing(
     closed: Path, quick: None, lethe: Command
 ) -> None:

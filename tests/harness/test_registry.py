@@ -27,7 +27,7 @@ from harness import pyfunc
 from harness.data import Store
 from harness.errors import ConfigurationError
 from harness.package import Package
-from harness.registry import CHAMPION, DECISION_TAG, PREVIOUS_TAG, RUN_TAG, Registry, connect, names
+from harness.registry import CHAMPION, DECISION_TAG, RUN_TAG, Registry, connect, names
 from tests.conftest import ROOT
 
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}
@@ -105,12 +105,11 @@ def test_a_promotion_stores_why_and_whom_it_replaced(registry: Registry, package
     first = registry.find("champion")
     assert first.version == 1
     assert json.loads(first.tags[DECISION_TAG]) == DECISION
-    assert PREVIOUS_TAG not in first.tags
     registry.promote(registry.find("2"), DECISION)
     second = registry.find("champion")
     assert (second.version, second.aliases) == (2, ("candidate", "champion"))
-    assert second.tags[PREVIOUS_TAG] == "1"
     assert registry.find("1").aliases == ()
+    assert registry.rollback()[1].version == 1
 
 
 def test_promoting_the_champion_again_keeps_the_way_back(registry: Registry, package: Package) -> None:
@@ -118,7 +117,7 @@ def test_promoting_the_champion_again_keeps_the_way_back(registry: Registry, pac
     registry.promote(registry.find("1"), DECISION)
     registry.promote(registry.find("2"), DECISION)
     registry.promote(registry.find("2"), DECISION)
-    assert registry.find("2").tags[PREVIOUS_TAG] == "1"
+    assert registry.rollback()[1].version == 1
 
 
 def test_a_decision_against_leaves_the_champion(registry: Registry, package: Package) -> None:

@@ -1,0 +1,110 @@
+"""What is known of a registered version, and in what two of them differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from harness.registry import DECISION_TAG, Registry, Version
+from harness.report.parts import half_life_of
+
+Facts = dict[str, Any]
+
+
+def show(registry: Registry, which: str) -> dict[str, Any]:
+    """What the registry knows of a version: the JSON of `lethe models NAME --show VERSION`.
+
+    A version that no `lethe run` made has its tags and its decision alone: `settings`, `curves`, `data` and `metrics`
+    are empty.
+    """
+    version = registry.find(which)
+    return {**version.to_dict(), "description": version.description, **_known(registry, version)}
+
+
+def diff(registry: Registry, first: str, second: str) -> dict[str, Any]:
+    """In what two versions differ: the JSON of `lethe models NAME --diff A B`.
+
+    Returns:
+        `settings`, `curves` and `data`: ``{name: [of A, of B]}`` of what differs alone, None where one has it not;
+        `metrics`: ``{name: [of A, of B]}``, each a mean with its interval; `same_queries`: whether both were asked the
+        same test queries, without which the figures say little of each other; `decisions`: of A and B.
+    """
+    a, b = registry.find(first), registry.find(second)
+    mine, theirs = _known(registry, a), _known(registry, b)
+    return {
+        "name": registry.name,
+        "versions": [a.version, b.version],
+        "aliases": [list(a.aliases), list(b.aliases)],
+        **{part: _differing(mine[part], theirs[part]) for part in ("settings", "curves", "data")},
+        "metrics": _beside(mine["metrics"], theirs["metrics"]),
+        "same_queries": bool(mine["asked"]) and mine["asked"] == theirs["asked"],
+        "decisions": [mine["decision"], theirs["decision"]],
+    }
+
+
+def _known(registry: Registry, version: Version) -> Facts:
+    story = registry.story(version) or {}
+    data = story.get("data", {})
+    evaluation = story.get("evaluation", {})
+    counts = {name: data[name] for name in ("events", "users", "items") if name in data}
+    span = data.get("profile", {}).get("span", {})
+    search = story.get("search")
+    found = {
+        "decision": json.loads(version.tags.get(DECISION_TAG, "null")),
+        "settings": flat(yaml.safe_load(story.get("configuration", "{}"))) | _chosen(story.get("terms", [])),
+        "curves": {term["name"]: _curve(term) for term in story.get("terms", [])},
+        "data": counts
+        | {name: span[name] for name in ("first", "last") if name in span}
+        | {name: story[name] for name in ("trained_until", "fingerprint") if name in story},
+        "metrics": evaluation.get("metrics", {}),
+        "asked": [
+            story[name] for name in ("fingerprint", "protocol", "cuts", "horizon", "repeats") if name in story
+        ],
+        "cost": story.get("cost"),
+    }
+    if search:
+        found["search"] = {name: search[name] for name in ("trials", "failed", "best")}
+    return found
+
+
+def flat(tree: Any, where: str = "") -> Facts:
+    """A tree as `{path: value}`; what is listed is counted from 0.
+
+    >>> flat({"a": {"b": 1, "c": [2, {"d": 3}]}})
+    {'a.b': 1, 'a.c.0': 2, 'a.c.1.d': 3}
+    """
+    inside = tree if isinstance(tree, Mapping) else dict(enumerate(tree)) if isinstance(tree, list) else None
+    if inside is None:
+        return {where: tree}
+    found: Facts = {}
+    for key, value in inside.items():
+        found |= flat(value, f"{where}.{key}" if where else str(key))
+    return found
+
+
+def _chosen(terms: list[Facts]) -> Facts:
+    """What the search and validation made of each term, beside what the configuration says."""
+    chosen = {}
+    for term in terms:
+        held = {"weight": term["weight"], **term["settings"]}
+        chosen |= {f"chosen.{term['name']}.{path}": value for path, value in flat(held).items()}
+    return chosen
+
+
+def _curve(term: Facts) -> Facts | None:
+    curve = term["forgetting"]
+    if not curve:
+        return None
+    about = {name: curve[name] for name in ("family", "clock", "half_life", "unit", "params")}
+    return {**about, "words": half_life_of(term)}
+
+
+def _beside(mine: Facts, theirs: Facts) -> dict[str, list[Any]]:
+    return {name: [mine.get(name), theirs.get(name)] for name in {**mine, **theirs}}
+
+
+def _differing(mine: Facts, theirs: Facts) -> dict[str, list[Any]]:
+    return {name: pair for name, pair in _beside(mine, theirs).items() if pair[0] != pair[1]}
