@@ -69,8 +69,8 @@ def _origin(story: Story) -> Iterator[str]:
         f"{evaluation['queries']:,} test queries of {evaluation['users']:,} users ({story['protocol']}). "
         f"{evaluation['audit']['verdict']}"
     )
-    for notice in evaluation["audit"]["notices"]:
-        yield f"- {notice['sentence']}"
+    if evaluation["audit"]["notices"]:
+        yield from ("", *(f"- {notice['sentence']}" for notice in evaluation["audit"]["notices"]))
     if "rolling" in evaluation:
         yield from ("", evaluation["rolling"]["trend"]["sentence"])
 

@@ -16,7 +16,8 @@ from harness.gate_segments import pairs
 from harness.off_policy import value_of
 from harness.package import Package, Reader
 from harness.progress import bar
-from harness.registry import CHAMPION, Registry, names
+from harness.promotion import CHAMPION
+from harness.registry import Registry, names
 from harness.rolling import rolled, rolled_version
 from harness.settings import RunSettings, load
 from harness.stage import ForeignScorer, Stage, StageName

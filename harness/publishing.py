@@ -61,13 +61,10 @@ def publish(
     ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
     verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
-    cost = meter.read()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     story: dict[str, Any] = {
         "name": registry.name,
         "created": created,
-        "seconds": cost["seconds"],
-        "cost": cost,
         "config_path": str(config_path),
         "configuration": settings.text(),
         "protocol": settings.split.protocol,
@@ -99,6 +96,8 @@ def publish(
         "ab": ab,
         "verdict": verdict,
     }
+    cost = meter.read()
+    story |= {"seconds": cost["seconds"], "cost": cost}
     with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
         story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
         registry.log(

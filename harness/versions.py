@@ -87,7 +87,7 @@ def flat(tree: Any, where: str = "") -> Facts:
 
 def _chosen(terms: list[Facts]) -> Facts:
     """What the search and validation made of each term, beside what the configuration says."""
-    chosen = {}
+    chosen: Facts = {}
     for term in terms:
         held = {"weight": term["weight"], **term["settings"]}
         chosen |= {f"chosen.{term['name']}.{path}": value for path, value in flat(held).items()}

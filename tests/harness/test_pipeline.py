@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from harness import pipeline, report
+from harness.judging import judge
 from harness.registry import DECISION_TAG, Registry
 from tests.harness.conftest import Command, Finished, run_main
 
@@ -241,10 +242,9 @@ def test_a_champion_that_came_while_it_was_compared_stays(
     run_main("closed.yaml", "model.terms=[{kind: trend, forgetting: {family: exponential, half_life: 500}}]")
     registry = Registry("closed")
     registry.promote(registry.find("1"), {"promoted": True})
-    genuine = pipeline.judge
 
     def slow(*arguments: Any) -> Any:
-        outcome = genuine(*arguments)
+        outcome = judge(*arguments)
         registry.client.create_model_version("closed", str(closed))
         registry.promote(registry.find("2"), {"promoted": True})
         return outcome

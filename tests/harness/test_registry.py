@@ -27,7 +27,8 @@ from harness import pyfunc
 from harness.data import Store
 from harness.errors import ConfigurationError
 from harness.package import Package
-from harness.registry import CHAMPION, DECISION_TAG, RUN_TAG, Registry, connect, names
+from harness.promotion import CHAMPION
+from harness.registry import DECISION_TAG, RUN_TAG, Registry, connect, names
 from tests.conftest import ROOT
 
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}
