@@ -258,10 +258,11 @@ def models(
 
     Example: lethe models online-retail --diff champion candidate
     """
-    from harness import version_tables, versions
     from harness.errors import ConfigurationError
     from harness.evaluating import list_models, registered
-    from harness.registry import Registry
+    from harness.registry import tables as version_tables
+    from harness.registry import versions
+    from harness.registry.registry import Registry
     from harness.tables import show_models
 
     if show is None and diff is None:

@@ -11,14 +11,14 @@ import numpy as np
 import evaluators
 from evaluators import Evaluation, Intervals
 from harness.errors import ConfigurationError
-from harness.gate import decide, guards
-from harness.gate_segments import pairs
-from harness.off_policy import value_of
-from harness.package import Package, Reader
+from harness.gate.decision import decide, guards
+from harness.gate.segments import pairs
+from harness.off_policy.value import value_of
 from harness.progress import bar
-from harness.promotion import CHAMPION
-from harness.registry import Registry, names
+from harness.registry.promotion import CHAMPION
+from harness.registry.registry import Registry, names
 from harness.rolling import rolled, rolled_version
+from harness.serving.package import Package, Reader
 from harness.settings import RunSettings, load
 from harness.stage import ForeignScorer, Stage, StageName
 from harness.workshop import Workshop

@@ -9,11 +9,11 @@ from evaluators import Evaluation
 from harness import __version__
 from harness.choosing import Chosen
 from harness.evaluating import foreign, gate_metrics, saw_test
-from harness.gate import Decision, decide
-from harness.gate_segments import pairs
-from harness.package import Package
+from harness.gate.decision import Decision, decide
+from harness.gate.segments import pairs
 from harness.progress import bar
-from harness.registry import Registry, Version
+from harness.registry.registry import Registry, Version
+from harness.serving.package import Package
 from harness.workshop import Workshop
 from trainers.encoders.trend import TrendSettings
 from trainers.model import ModelSettings

@@ -16,7 +16,7 @@ from harness.files import write_json
 from harness.judging import judge
 from harness.progress import say
 from harness.publishing import publish
-from harness.registry import RUN_TAG, Registry
+from harness.registry.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 

@@ -16,14 +16,14 @@ from harness import __version__, report
 from harness.choosing import Chosen
 from harness.cost import Meter
 from harness.data import summarise
-from harness.description import markdown
 from harness.errors import ConfigurationError
 from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
-from harness.registry import STORY_FILE, Registry
+from harness.registry.description import markdown
+from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
 from harness.settings import RunSettings

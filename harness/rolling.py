@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 import evaluators
 from evaluators import Evaluation
-from harness.package import Package, Reader
 from harness.progress import bar
+from harness.serving.package import Package, Reader
 from harness.stage import ForeignScorer, Stage, StageName
 from harness.workshop import Finetuned, Workshop
 from trainers.finetune import neural_terms

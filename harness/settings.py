@@ -25,8 +25,8 @@ from harness import trees
 from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
 from harness.experiments.settings import AbSettings
-from harness.gate_settings import GateSettings
-from harness.off_policy_settings import OffPolicySettings
+from harness.gate.settings import GateSettings
+from harness.off_policy.settings import OffPolicySettings
 from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings

@@ -16,7 +16,7 @@ from evaluators import Intervals, Metric
 from evaluators.known import Log, facts_of
 from evaluators.metrics import Categories
 from harness.data import DataError, Store
-from harness.package import Reader
+from harness.serving.package import Reader
 from harness.splits import SplitSettings
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries, TrainingData

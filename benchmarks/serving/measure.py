@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 import evaluators
-from harness.known import KnownUsers
-from harness.live import LiveState
-from harness.package import Package
+from harness.serving.known import KnownUsers
+from harness.serving.live import LiveState
+from harness.serving.package import Package
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers.log import PackedLog, ranges

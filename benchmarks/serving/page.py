@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.serving.measure import ITEMS, Asked, K
-from harness.live import LiveState
+from harness.serving.live import LiveState
 
 BUCKETS = ((1, 100), (100, 1000), (1000, 10**9))
 

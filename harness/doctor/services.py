@@ -122,7 +122,7 @@ def _mlflow(settings: RunSettings) -> str:
     """The tracking server or database answers; a database that is behind its MLflow says so itself."""
     import mlflow
 
-    from harness.registry import connect
+    from harness.registry.registry import connect
 
     uri = connect()
     with _impatient():
@@ -145,7 +145,7 @@ def _artifacts(settings: RunSettings) -> str:
     """Write a file where this configuration's models will go, and take it away again."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    from harness.registry import Registry
+    from harness.registry.registry import Registry
 
     if settings.registry is None:
         return "not needed: no `registry`"

@@ -10,10 +10,10 @@ import numpy as np
 from harness.data import prepare
 from harness.errors import ConfigurationError
 from harness.evaluating import registry_of
-from harness.live import LiveState
-from harness.package import Reader
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
+from harness.serving.live import LiveState
+from harness.serving.package import Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.errors import ConfigurationError
 from harness.evaluating import registry_of
-from harness.package import Package, Reader
 from harness.recommend.moment import moment_of, told
+from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers.explanation import Share, explain

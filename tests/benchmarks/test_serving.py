@@ -11,8 +11,8 @@ import pytest
 from benchmarks.serving.measure import before, fed, moments, simulated
 from benchmarks.serving.page import page
 from harness.data import DataSettings, prepare
-from harness.known import KnownUsers
-from harness.package import Package
+from harness.serving.known import KnownUsers
+from harness.serving.package import Package
 from tests.harness.conftest import packaged
 from trainers.log import PackedLog
 

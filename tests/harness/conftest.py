@@ -18,8 +18,8 @@ import pytest
 from evaluators import Audit, Finding
 from harness import pipeline, report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
-from harness.package import Package
-from harness.registry import Registry
+from harness.registry.registry import Registry
+from harness.serving.package import Package
 from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 import evaluators
 from harness import cli
 from harness.data import Store
-from harness.package import Package
-from harness.registry import Registry
+from harness.registry.registry import Registry
+from harness.serving.package import Package
 from tests.harness.conftest import CLOSED, Command, Finished
 
 COMMANDS = [

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from harness import report
-from harness.registry import RUN_TAG, Registry, Version
+from harness.registry.registry import RUN_TAG, Registry, Version
 from tests.conftest import ROOT
 from tests.harness.conftest import Command, Finished, run_main
 

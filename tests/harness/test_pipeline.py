@@ -18,7 +18,7 @@ import yaml
 
 from harness import pipeline, report
 from harness.judging import judge
-from harness.registry import DECISION_TAG, Registry
+from harness.registry.registry import DECISION_TAG, Registry
 from tests.harness.conftest import Command, Finished, run_main
 
 FIGURE = {"mean", "low", "high"}

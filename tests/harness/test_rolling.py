@@ -12,7 +12,7 @@ import pytest
 
 from harness import publishing
 from harness.evaluating import evaluate_configuration
-from harness.registry import Registry
+from harness.registry.registry import Registry
 from harness.report import rolling as report
 from harness.report.blocks import Table
 from harness.rolling import OlderScorer

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.data import Store
-from harness.package import Package
 from harness.recommend.everyone import SCHEMA, Parts, recommend_to_everyone
-from harness.registry import Registry
+from harness.registry.registry import Registry
+from harness.serving.package import Package
 from harness.settings import RunSettings, load
 from tests.harness.conftest import Command
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.package import Package
-from harness.registry import Registry
+from harness.registry.registry import Registry
+from harness.serving.package import Package
 from tests.harness.conftest import Command
 
 AT = 1_604_000_000  # after the log

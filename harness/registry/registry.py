@@ -21,9 +21,9 @@ from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 
 from harness.errors import ConfigurationError, IncompleteError
-from harness.gate import Decision
-from harness.package import Package
-from harness.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
+from harness.gate.decision import Decision
+from harness.registry.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
+from harness.serving.package import Package
 
 CANDIDATE = "candidate"
 RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
@@ -197,7 +197,7 @@ class Registry:
             if version.tags.get(RUN_TAG) == token:
                 self.client.set_registered_model_alias(self.name, CANDIDATE, str(version.version))
                 return self.find(str(version.version))
-        from harness import pyfunc
+        from harness.serving import pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
             package.save(Path(folder) / pyfunc.ARTIFACT)

@@ -15,9 +15,9 @@ from safetensors.numpy import load, save
 
 import evaluators
 from harness.files import write_json
-from harness.journal import Event, Journal
-from harness.known import KnownUsers
-from harness.package import Package
+from harness.serving.journal import Event, Journal
+from harness.serving.known import KnownUsers
+from harness.serving.package import Package
 from trainers.forgetting.compiled import Compiled
 from trainers.serving import UserState, compiled
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 import evaluators
 from harness.data import EVENT, Store
-from harness.known import KnownUsers
-from harness.lists import Lists, Numbering, seconds
+from harness.serving.known import KnownUsers
+from harness.serving.lists import Lists, Numbering, seconds
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries
 from trainers.model import Model

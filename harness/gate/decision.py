@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from evaluators import Audit, Evaluation, paired
-from harness.gate_settings import GateSettings
+from harness.gate.settings import GateSettings
 
 DAY = 86_400.0
 Pair = tuple[Evaluation, Evaluation]
@@ -91,7 +91,7 @@ def decide(
         candidate, other: of the same queries, with `metric` and what the guardrails name.
         audit: of the split; a leaking split decides nothing.
         trained_until: the candidate's newest event, unix seconds.
-        segments: of each kind in `gate.worst_segment`, the pairs by segment (`harness.gate_segments.pairs`).
+        segments: of each kind in `gate.worst_segment`, the pairs by segment (`harness.gate.segments.pairs`).
         saw_test: why the other model's figures cannot be trusted on these queries, if so.
         now: unix seconds; this moment where it is left out.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.registry import DECISION_TAG, Registry, Version
+from harness.registry.registry import DECISION_TAG, Registry, Version
 from harness.report.parts import half_life_of
 
 Facts = dict[str, Any]

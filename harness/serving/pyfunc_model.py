@@ -2,6 +2,6 @@
 
 from mlflow.models import set_model
 
-from harness.pyfunc import ServedModel
+from harness.serving.pyfunc import ServedModel
 
 set_model(ServedModel())

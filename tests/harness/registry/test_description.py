@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.description import markdown
+from harness.registry.description import markdown
 from tests.harness.report.sample import summary
 
 

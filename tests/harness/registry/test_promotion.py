@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from harness import promotion
 from harness.errors import ConfigurationError, IncompleteError
-from harness.gate import Check, Decision
-from harness.promotion import Overtaken, alone, champions, lock_name
-from harness.registry import DECISION_TAG, Registry, names
+from harness.gate.decision import Check, Decision
+from harness.registry import promotion
+from harness.registry.promotion import Overtaken, alone, champions, lock_name
+from harness.registry.registry import DECISION_TAG, Registry, names
 
 YES = Decision(
     "champion v1", "ndcg@10", "superiority", 0.0, 0.95, 0.1, 0.05, 0.15, 0.001,

@@ -9,8 +9,8 @@ from typing import Any
 import mlflow
 import pytest
 
-from harness.registry import Registry
-from harness.versions import diff, show
+from harness.registry.registry import Registry
+from harness.registry.versions import diff, show
 from tests.harness.conftest import Command
 
 

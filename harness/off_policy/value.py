@@ -13,7 +13,7 @@ from evaluators import interval, off_policy
 from harness.data.errors import DataError
 from harness.data.rounds import Rounds, read_rounds
 from harness.errors import ConfigurationError
-from harness.off_policy_settings import OffPolicySettings
+from harness.off_policy.settings import OffPolicySettings
 from harness.settings import RunSettings
 from harness.stage import BLOCK, ForeignScorer, ModelScorer, Stage
 from trainers.model import Model

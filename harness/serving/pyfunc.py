@@ -14,8 +14,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
-from harness.lists import seconds
-from harness.package import Package
+from harness.serving.lists import seconds
+from harness.serving.package import Package
 from trainers.histories import Histories
 
 ARTIFACT = "package"

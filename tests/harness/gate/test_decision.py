@@ -15,9 +15,9 @@ from evaluators import Evaluation, Queries, evaluate, paired, resolve
 from harness.data import Store
 from harness.errors import ConfigurationError
 from harness.evaluating import gate_metrics
-from harness.gate import Decision, decide
-from harness.gate_segments import pairs
-from harness.gate_settings import GateSettings
+from harness.gate.decision import Decision, decide
+from harness.gate.segments import pairs
+from harness.gate.settings import GateSettings
 from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage

@@ -23,12 +23,12 @@ import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
-from harness import pyfunc
 from harness.data import Store
 from harness.errors import ConfigurationError
-from harness.package import Package
-from harness.promotion import CHAMPION
-from harness.registry import DECISION_TAG, RUN_TAG, Registry, connect, names
+from harness.registry.promotion import CHAMPION
+from harness.registry.registry import DECISION_TAG, RUN_TAG, Registry, connect, names
+from harness.serving import pyfunc
+from harness.serving.package import Package
 from tests.conftest import ROOT
 
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}

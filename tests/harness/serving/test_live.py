@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from harness.data import ColumnSettings, DataSettings, Store, prepare
-from harness.known import KnownUsers
-from harness.live import LiveState
-from harness.package import Package
+from harness.serving.known import KnownUsers
+from harness.serving.live import LiveState
+from harness.serving.package import Package
 from tests.conftest import RETAIL
 from tests.harness.conftest import packaged
 from trainers.encoders import ENCODERS
@@ -169,7 +169,7 @@ def test_a_model_without_a_state_is_refused_before_anything_is_written(
 def test_making_one_goes_on_where_it_was_interrupted(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.live.BLOCK", 7)
+    monkeypatch.setattr("harness.serving.live.BLOCK", 7)
     keep = LiveState._keep
     done: list[str] = []
 

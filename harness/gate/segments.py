@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from evaluators import Evaluation
 from evaluators.segments import DAY, HISTORY_EVENTS, RECENCY_DAYS, buckets, by_popularity, repeated
-from harness.gate import Pair
+from harness.gate.decision import Pair
 from harness.stage import Stage
 
 

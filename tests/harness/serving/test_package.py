@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.data import Store
-from harness.package import Package, Reader
+from harness.serving.package import Package, Reader
 from harness.splits import SplitSettings
 from harness.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
