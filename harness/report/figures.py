@@ -239,7 +239,7 @@ def segments(summary: Mapping[str, Any]) -> Figures:
             for name, part in items_of(buckets)
             if (mean := finite(dig(cell := dig(part, "metrics", metric_of(summary)), "mean"))) is not None
         ]
-        if rows:
+        if len(rows) > 1:
             made[slug("segment", kind)] = plots.dots(rows, _metric(summary))
     return made
 

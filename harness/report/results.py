@@ -121,7 +121,9 @@ def _paired(summary: Summary, comparison: Summary) -> list[list[str]]:
 def segments(summary: Summary) -> Section:
     """The metric apart for different people and items."""
     kinds = [
-        (kind, parts) for kind, parts in items_of(dig(summary, "evaluation", "segments")) if items_of(parts)
+        (kind, parts)
+        for kind, parts in items_of(dig(summary, "evaluation", "segments"))
+        if len(items_of(parts)) > 1  # one segment alone is everybody
     ]
     if not kinds:
         return Section("segments", "Segments", [Text("No segment was evaluated apart.", "note")])

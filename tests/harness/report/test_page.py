@@ -294,3 +294,12 @@ def test_write_leaves_the_old_report_when_it_fails(
         write({}, "", target)
     assert target.read_text() == "the old report"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_segment_that_is_everybody_is_not_shown() -> None:
+    alone = summary()
+    segments = alone["evaluation"]["segments"]
+    segments["cold"] = dict([next(iter(segments["recency"].items()))])
+    text = Page(render(alone, config_text="")).text
+    assert "By time since the user's last event" in text
+    assert "People that training knows, and others" not in text
