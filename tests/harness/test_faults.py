@@ -118,8 +118,15 @@ def test_a_trial_that_fails_fails_the_run_after_the_others(twins: Path, lethe: C
     assert re.search(rf"\b{allowed.json['search']['failed']}\b[^.<]*failed", page)
 
 
-@pytest.mark.parametrize("step", ["log", "register", "promote", "describe"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("step", "after"),
+    [
+        ("log", False),
+        *((step, True) for step in ("log", "register", "promote", "describe")),
+        # As after the step before, but for what is done between the two.
+        *(pytest.param(step, False, marks=pytest.mark.slow) for step in ("register", "promote", "describe")),
+    ],
+)
 def test_interrupted_while_it_registers_nothing_is_doubled(
     closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:

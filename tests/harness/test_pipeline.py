@@ -310,6 +310,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_a_setting_that_changed_is_another_run(closed: Path, quick: None) -> None:
     """Nothing that is told of a run may be told of another configuration."""
     first = run_main("closed.yaml")
@@ -319,6 +320,7 @@ def test_a_setting_that_changed_is_another_run(closed: Path, quick: None) -> Non
         assert first["run_id"] != second["run_id"], change
 
 
+@pytest.mark.slow
 def test_more_workers_are_the_same_run(closed: Path, quick: None) -> None:
     first = run_main("closed.yaml")
     again = run_main("closed.yaml", "train.max_failures=2", "train.workers=1", "data.store=.lethe/store/")

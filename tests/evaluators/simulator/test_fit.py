@@ -28,6 +28,7 @@ def test_a_fading_world_is_found_again() -> None:
     assert found.stay == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.slow
 def test_another_world_is_told_from_it() -> None:
     true = Parameters(
         retention=Power(2.0, 1.0), fade=1e9, repeat=0.7, popularity=0.6, gap=1.0, gap_within=0.5, gap_between=0.2,
