@@ -106,12 +106,16 @@ class Workshop:
         return self._stage("test")
 
     def _stage(self, name: StageName) -> Stage:
-        stage = Stage.of(self.store, self.settings.split, name, self.settings.data.repeats)
-        return replace(stage, half_life=self.settings.evaluate.half_life)
+        return self._measured(Stage.of(self.store, self.settings.split, name, self.settings.data.repeats))
 
     def rolls(self, name: StageName) -> list[Stage]:
         """A stage for each cut of a rolling protocol; the first is fitted as the whole stage is."""
-        return Stage.rolls(self.store, self.settings.split, name, self.settings.data.repeats)
+        stages = Stage.rolls(self.store, self.settings.split, name, self.settings.data.repeats)
+        return [self._measured(stage) for stage in stages]
+
+    def _measured(self, stage: Stage) -> Stage:
+        """A stage that knows what metrics need of the configuration."""
+        return replace(stage, half_life=self.settings.evaluate.half_life)
 
     # Fits
 

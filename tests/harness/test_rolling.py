@@ -103,6 +103,16 @@ def test_decisions_and_figures_are_those_of_the_single_cut(work: Path, drifting:
         assert {key for key in rolled if key not in single} == {"rolling"}
 
 
+def test_every_period_is_measured_as_the_whole(work: Path, drifting: Path) -> None:
+    """What a metric needs of the configuration is there at each cut."""
+    changes = ["evaluate.metrics=[ndcg, staleness]", "evaluate.half_life=2"]
+    settings = load(configuration(work, drifting, protocol="rolling", periods=2), changes)
+    told = evaluate_configuration(settings, "test", None)
+    for cut in told["rolling"]["cuts"]:
+        assert cut["metrics"].keys() == told["metrics"].keys() == {"ndcg@5", "staleness@5"}
+        assert 0 <= cut["metrics"]["staleness@5"]["mean"] <= 1
+
+
 def test_one_period_is_the_single_cut(work: Path, drifting: Path) -> None:
     told = evaluate_configuration(
         load(configuration(work, drifting, protocol="rolling", periods=1)), "test", None
