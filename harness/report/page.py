@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -14,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from harness.files import whole
 from harness.report import account, choice, experiment, fading, opening, results, rolling, words
 from harness.report.blocks import Block, Gallery, Section, Shot
 from harness.report.figures import figures
@@ -65,18 +64,8 @@ def write(summary: Mapping[str, Any], config_text: str, path: str | os.PathLike[
     """The page at `path`, whole or not at all: a report that stood there stays until this one is complete."""
     page, target = render(summary, config_text=config_text), Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(page)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).chmod(0o644)
-        os.replace(name, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    with whole(target) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")
     return target
 
 
