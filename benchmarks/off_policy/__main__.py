@@ -12,6 +12,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def main() -> None:
         "errors": {
             f"{campaign}, logged by {policy}": found(
                 f"errors-{campaign}-{policy}-{asked.samples}",
-                lambda c=campaign, p=policy: errors.measure(asked.data, c, p, asked.samples),  # type: ignore[misc]
+                partial(errors.measure, asked.data, campaign, policy, asked.samples),
             )
             for campaign in CAMPAIGNS
             for policy in POLICIES
@@ -53,7 +54,7 @@ def main() -> None:
         "worlds": {
             name: found(
                 f"world-{name.replace(' ', '-')}-{asked.runs}",
-                lambda n=name: covered(n),  # type: ignore[misc]
+                partial(covered, name),
             )
             for name in coverage.WORLDS
         },

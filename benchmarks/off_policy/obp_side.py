@@ -40,7 +40,10 @@ def estimators(limits: list[float]) -> dict[str, Any]:
 
 def rounds(data: Arrays, policy: np.ndarray) -> dict[str, float]:
     """Of single rounds: one policy [N, A] by every estimator."""
-    wide = lambda table: np.repeat(table[:, :, None], SLOTS, axis=2)  # noqa: E731
+
+    def wide(table: np.ndarray) -> np.ndarray:
+        return np.repeat(table[:, :, None], SLOTS, axis=2)
+
     given = {
         "reward": data["reward"],
         "action": data["action"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evaluators.simulator.retention import Power, Retention
 
@@ -38,7 +38,7 @@ class Parameters:
     gap_between: float = 0.6
     stay: float = 0.2
     repeat: float = 0.6
-    retention: Retention = Power(tau=2.0, exponent=1.5)  # noqa: RUF009
+    retention: Retention = field(default_factory=lambda: Power(tau=2.0, exponent=1.5))
     bias: float = 0.6
     outside: float = 0.3
     satisfied: float = 0.8

@@ -217,7 +217,9 @@ def test_the_sequential_sample_ratio_reads_users_as_they_come() -> None:
     a, b = random.random(600), random.random(600)
     one = simulate(a, b, users, times=times)
     other = simulate(a[shuffled], b[shuffled], users[shuffled], times=times[shuffled])
-    assert (one.always.day, one.always.days) == (other.always.day, other.always.days)  # type: ignore[union-attr]
+    assert one.always is not None
+    assert other.always is not None
+    assert (one.always.day, one.always.days) == (other.always.day, other.always.days)
     assert one.p == pytest.approx(other.p)
 
 

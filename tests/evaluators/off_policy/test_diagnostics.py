@@ -23,7 +23,7 @@ from tests.evaluators.off_policy.helpers import fair
 
 
 def why(logged: Logged, estimator: object = None, **limits: float) -> str:
-    found = diagnose(estimator or IPS(), logged, replace(Limits(), **limits))  # type: ignore[arg-type]
+    found = diagnose(estimator or IPS(), logged, replace(Limits(), **limits))  # type: ignore[arg-type]  # of several types
     return "; ".join(found.reasons)
 
 

@@ -172,4 +172,4 @@ def test_a_world_ends() -> None:
 )  # fmt: skip
 def test_bad_parameters(bad: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(PLAIN, **bad)  # type: ignore[arg-type]
+        replace(PLAIN, **bad)  # type: ignore[arg-type]  # of several types
