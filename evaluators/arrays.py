@@ -11,6 +11,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+DAY = 86_400.0  # seconds: times are unix seconds, ages are days
+
 
 @dataclass(frozen=True)
 class Csr:

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.arrays import Csr, Floats, Ints, offsets_of, owners, ranges
+from evaluators.arrays import DAY, Csr, Floats, Ints, offsets_of, owners, ranges
 from evaluators.metrics.facts import Categories, Dates, Facts, Histories, Popularity
 from evaluators.packed import moments
 from evaluators.queries import Split
 from evaluators.shifts import shifts, since_shift
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@ and rare ones, one category and another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.arrays import Bools, Floats, Ints, occurs, owners
+from evaluators.arrays import DAY, Bools, Floats, Ints, occurs, owners
 from evaluators.evaluation import Evaluation
 from evaluators.intervals import CUSTOMARY, Intervals
 from evaluators.metrics.facts import Facts
 from evaluators.queries import Split
 
-DAY = 86_400.0
 # Upper ends of the buckets, each end inside its bucket; the last bucket has none.
 RECENCY_DAYS = (1.0, 7.0, 30.0, 90.0)
 HISTORY_EVENTS = (5, 20, 100)
@@ -26,7 +26,7 @@ HEAD, MIDDLE = 0.5, 0.8
 CATEGORIES, LEAST_SHARE = 8, 0.02
 
 Segment = dict[str, Any]
-Parts = Iterator[tuple[str, Evaluation]]
+Choice = Callable[[Evaluation], Evaluation]
 
 
 def segments(
@@ -61,25 +61,32 @@ def segments(
             f"the evaluation must be of the split's queries, but has {len(evaluation)} of {len(queries)}; "
             "evaluate this split."
         )
-    facts = evaluation.answers.facts
-    found = {
-        **_of_queries(evaluation, split, times, facts),
-        **_of_items(evaluation, split, items, facts, names),
-    }
+    chosen = choices(split, items, times, evaluation.answers.facts, names)
     return {
-        kind: {
-            name: {
-                "queries": len(part),
-                "users": len(np.unique(part.answers.users)),
-                "metrics": part.summary(how),
-            }
-            for name, part in parts
-        }
-        for kind, parts in found.items()
+        kind: {name: _segment(choose(evaluation), how) for name, choose in parts.items()}
+        for kind, parts in chosen.items()
     }
 
 
-def _of_queries(evaluation: Evaluation, split: Split, times: Floats, facts: Facts) -> dict[str, Parts]:
+def choices(
+    split: Split, items: NDArray[np.integer], times: Floats, facts: Facts, names: Sequence[str] = ()
+) -> dict[str, dict[str, Choice]]:
+    """``{kind: {bucket: choose}}``: choose(evaluation) is the part of an evaluation of these queries that lies there.
+
+    Arguments and kinds as `segments`, which gives the figures.
+    """
+    return {**_of_queries(split, times, facts), **_of_items(split, items, facts, names)}
+
+
+def _segment(part: Evaluation, how: Intervals) -> Segment:
+    return {
+        "queries": len(part),
+        "users": len(np.unique(part.answers.users)),
+        "metrics": part.summary(how),
+    }
+
+
+def _of_queries(split: Split, times: Floats, facts: Facts) -> dict[str, dict[str, Choice]]:
     queries = split.queries
     idle = (queries.time - times[queries.end - 1]) / DAY
     length = (queries.end - queries.begin).astype(np.float64)
@@ -95,12 +102,15 @@ def _of_queries(evaluation: Evaluation, split: Split, times: Floats, facts: Fact
             *buckets(since, SINCE_SHIFT_EVENTS, ""),
             *_named({"no shift": np.isnan(since)}),
         ]
-    return {kind: ((name, evaluation.subset(at)) for name, at in parts) for kind, parts in chosen.items()}
+    return {
+        kind: {name: partial(Evaluation.subset, index=at) for name, at in parts}
+        for kind, parts in chosen.items()
+    }
 
 
 def _of_items(
-    evaluation: Evaluation, split: Split, items: NDArray[np.integer], facts: Facts, names: Sequence[str]
-) -> dict[str, Parts]:
+    split: Split, items: NDArray[np.integer], facts: Facts, names: Sequence[str]
+) -> dict[str, dict[str, Choice]]:
     column, old = split.queries.relevant, repeated(split, items)
     masks = {"novelty": {"repeats": old, "new": ~old}}
     if "popularity" in facts.known:
@@ -114,7 +124,9 @@ def _of_items(
         main[has] = lists.columns[lists.offsets[has]]
         masks["category"] = by_category(main[column], names)
     return {
-        kind: ((name, evaluation.restrict(asked)) for name, asked in parts.items() if asked.any())
+        kind: {
+            name: partial(Evaluation.restrict, asked=asked) for name, asked in parts.items() if asked.any()
+        }
         for kind, parts in masks.items()
         if parts
     }

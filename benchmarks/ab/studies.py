@@ -28,10 +28,10 @@ from evaluators.ab import (
     users_needed,
     welch,
 )
-from evaluators.arrays import Floats, Ints
+from evaluators.arrays import DAY, Floats, Ints
 from evaluators.intervals import chunks
 from evaluators.simulator import Offline
-from evaluators.simulator.events import DAY, START
+from evaluators.simulator.events import START
 
 SHARES = (0.5, 0.5)
 

@@ -18,10 +18,8 @@ from evaluators.ab.guardrails import Guarded, Guardrail
 from evaluators.ab.lift import Lift, absolute
 from evaluators.ab.power import detectable, users_needed
 from evaluators.ab.ratio import SampleRatio, SequentialRatio, sample_ratio, sequential_ratio
-from evaluators.arrays import Floats, Ints
+from evaluators.arrays import DAY, Floats, Ints
 from evaluators.intervals import check_resampling, per_user, picks, tails
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.arrays import Bools, Floats, Ints, ranges
+from evaluators.arrays import DAY, Bools, Floats, Ints, ranges
 from evaluators.metrics.answers import Answers
 from evaluators.metrics.base import AtK, QueryMetric, RunMetric
 from evaluators.metrics.facts import Categories
 from evaluators.metrics.order import NDCG
 
-DAY = 86_400.0
 EARLY = 10  # a query this few events after a shift is an early one
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.arrays import Bools, Ints
+from evaluators.arrays import DAY, Bools, Ints
 from evaluators.packed import Moments
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluators.arrays import Bools, Floats, Ints, offsets_of
+from evaluators.arrays import DAY, Bools, Floats, Ints, offsets_of
 
-DAY = 86_400.0
 START = 1_577_836_800.0  # day 0 is 2020-01-01
 
 

@@ -7,14 +7,12 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.arrays import Floats, Ints
+from evaluators.arrays import DAY, Floats, Ints
 from evaluators.packed import check_log
 from evaluators.simulator.arrivals import fit_arrivals
 from evaluators.simulator.choices import fit_choices
 from evaluators.simulator.parameters import Parameters
 from evaluators.simulator.state import HISTORY
-
-DAY = 86_400.0
 
 
 def fit(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.arrays import Floats, Ints, ranges
+from evaluators.arrays import DAY, Floats, Ints, ranges
 from evaluators.queries import Split
-from evaluators.simulator.events import DAY, START
+from evaluators.simulator.events import START
 from evaluators.simulator.retention import Retention
 from evaluators.simulator.state import HISTORY, Visits
 

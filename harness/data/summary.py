@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.store import Store
+from trainers.log import DAY
 
-DAY = 86_400.0
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 WEEKS_SHOWN = 208
 """Longer spans are counted by calendar month."""

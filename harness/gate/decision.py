@@ -12,8 +12,8 @@ import numpy as np
 
 from evaluators import Audit, Evaluation, paired
 from harness.gate.settings import GateSettings
+from trainers.log import DAY
 
-DAY = 86_400.0
 Pair = tuple[Evaluation, Evaluation]
 """Candidate and other, of the same queries."""
 

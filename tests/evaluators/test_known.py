@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from evaluators import Split, split
-from evaluators.known import DAY, Log, facts_of
+from evaluators.arrays import DAY
+from evaluators.known import Log, facts_of
 from evaluators.metrics import Categories
 from tests.evaluators.helpers import frame, pack, retail
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from evaluators import Evaluation, Intervals, Split, evaluate, resolve, segments, split
+from evaluators.arrays import DAY
 from evaluators.known import Log, facts_of
 from evaluators.metrics import Categories, Facts
-from evaluators.segments import DAY, buckets, by_category, repeated
+from evaluators.segments import buckets, by_category, repeated
 from tests.evaluators.helpers import Packed, frame, pack, retail
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evaluators.arrays import DAY
 from evaluators.metrics import Answers, Categories, Dates, Facts
-from evaluators.metrics.forgetting import DAY, Adaptation, CategoryStaleness, Freshness, ItemAge, Staleness
+from evaluators.metrics.forgetting import Adaptation, CategoryStaleness, Freshness, ItemAge, Staleness
 from tests.evaluators.metrics.made import histories, listed
 
 PAST = histories([[(0, 90), (1, 50), (1, 2)], [(2, 31)], []])
