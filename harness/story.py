@@ -12,6 +12,7 @@ from harness.choosing import Chosen
 from harness.report.words import durations
 from harness.workshop import Workshop
 from trainers.encoders import Encoder
+from trainers.encoders.base import Factor
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
 from trainers.forgetting import Forgetting, ForgettingSettings, build
@@ -97,6 +98,7 @@ def curve_of_terms(model: Model, workshop: Workshop) -> list[dict[str, Any]]:
                 mode="json", exclude={"kind", "name", "weight", "forgetting"}, exclude_none=True
             ),
             "forgetting": _forgetting(encoder, span),
+            "factors": [_factor(factor) for factor in encoder.factors()],
         }
         for term, encoder in zip(model.settings.terms, model.encoders, strict=True)
     ]
@@ -117,6 +119,15 @@ def _forgetting(encoder: Encoder, span: dict[str, float]) -> dict[str, Any] | No
         "unit": encoder.forgetting.unit,
         "curve": [],
         "parts": parts,
+    }
+
+
+def _factor(factor: Factor) -> dict[str, Any]:
+    return {
+        "name": factor.name,
+        "unit": factor.unit,
+        "half_life": _finite(factor.half_life) if factor.unit in ("days", "moments") else None,
+        "curve": [[float(at), float(share)] for at, share in zip(factor.at, factor.share, strict=True)],
     }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from harness.report import words
+from harness.report import habit, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
-from harness.report.figures import slug
 from harness.report.parts import (
     Summary,
     curves_of,
@@ -15,6 +14,7 @@ from harness.report.parts import (
     metric_of,
     text_of,
 )
+from harness.report.plots import slug
 from harness.report.words import finite
 
 
@@ -24,6 +24,7 @@ def curve(summary: Summary) -> Section:
     blocks: list[Block] = [Gallery([*_curves(terms), _compared(families)])]
     blocks.append(_terms(terms) if terms else Text("The model names no terms.", "note"))
     blocks += [_parts(term) for term in terms if len(curves_of(term)) > 1]
+    blocks += [block for term in terms for block in habit.blocks(term)]
     none = Text("No families were compared in this run.", "note")
     of = dig(summary, "search", "families_of")
     blocks.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness.report import fading, plots, rolling, words
+from harness.report import fading, habit, plots, rolling, words
 from harness.report.log_figures import data
 from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, text_of
+from harness.report.plots import slug
 from harness.report.words import finite
 
 Figures = dict[str, Figure]
@@ -24,6 +24,7 @@ def figures(summary: Mapping[str, Any]) -> Figures:
     for draw in (
         data,
         curves,
+        habit.figures,
         families,
         fading.figures,
         search,
@@ -35,11 +36,6 @@ def figures(summary: Mapping[str, Any]) -> Figures:
     ):
         made |= draw(summary)
     return made
-
-
-def slug(*parts: object) -> str:
-    """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
-    return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)
 
 
 def curves(summary: Mapping[str, Any]) -> Figures:

@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, and no meaning is carried by colour alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,11 @@ _MARKS = {
     "open": ("o", "white", MUTED),
     "other": ("D", ORANGE, ORANGE),
 }
+
+
+def slug(*parts: object) -> str:
+    """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
+    return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)
 
 
 def plain(text: object, width: int = 26) -> str:

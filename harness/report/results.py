@@ -7,9 +7,9 @@ from typing import Any
 from evaluators import METRICS, Coverage
 from harness.report import words
 from harness.report.blocks import Block, Code, Facts, Gallery, Section, Shot, Table, Text
-from harness.report.figures import slug
 from harness.report.opening import AGAINST, relative
 from harness.report.parts import Summary, dig, items_of, maps, metric_of, text_of
+from harness.report.plots import slug
 from harness.report.words import finite
 
 _SEGMENTS = {

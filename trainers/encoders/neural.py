@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.choices import SCOPES
-from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores, Split
+from trainers.encoders.base import Array, Encoder, EncoderSettings, Factor, Scores, Split
 from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
 from trainers.learning import of_history
@@ -133,6 +133,9 @@ class Neural(Encoder):
 
     def curves(self) -> dict[str, Forgetting]:
         return self.module.curves()
+
+    def factors(self) -> list[Factor]:
+        return [] if self.module.own is None else self.module.own.factors()
 
     def score(self, histories: Histories) -> Scores:
         import torch

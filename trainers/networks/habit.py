@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
 
+from trainers.encoders.base import Factor
 from trainers.networks.arithmetic import exp
 from trainers.networks.piecewise import PiecewiseLinear
 from trainers.networks.prediction import Cells
@@ -38,6 +40,25 @@ class Habit(nn.Module):
         self.base = nn.Parameter(torch.tensor(2.0))
         self.register_buffer("log_interval", torch.zeros(items))
         self.log_interval: torch.Tensor
+
+    def factors(self) -> list[Factor]:
+        """The learned functions, each as a factor beside its highest value; an hour's match counts beside that of both
+        kinds of day."""
+        told = []
+        if self.age is not None:
+            told.append(_factor("age", "days", self.age.at_knots.exp(), self.age))
+        if self.rank is not None:
+            told.append(_factor("later moments", "moments", self.rank.at_knots.exp2() - 1, self.rank))
+        if self.renewal is not None:
+            told.append(_factor("interval", "intervals", self.renewal.at_knots.exp(), self.renewal))
+        if self.hours is not None:
+            same, other = (cast(PiecewiseLinear, line) for line in self.hours)
+            highest = max(same.values.max().item(), other.values.max().item())
+            told += [
+                _factor("hours apart, same kind of day", "hours", same.at_knots, same, highest),
+                _factor("hours apart, other kind of day", "hours", other.at_knots, other, highest),
+            ]
+        return told
 
     def log_weights(self, batch: Batch) -> torch.Tensor:
         """[B, M, L] the logarithm of what is left of each event."""
@@ -74,6 +95,14 @@ class Habit(nn.Module):
             batch.items[window, event],
             self.gain * torch.log1p(total[window, slot, batch.opens[window, event]]),
         )
+
+
+def _factor(
+    name: str, unit: str, at: torch.Tensor, line: PiecewiseLinear, highest: float | None = None
+) -> Factor:
+    values = line.values.detach().double()
+    top = float(values.max()) if highest is None else highest
+    return Factor(name, unit, at.numpy(), (values - top).exp().numpy())
 
 
 def weekend(days: torch.Tensor) -> torch.Tensor:

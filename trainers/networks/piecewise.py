@@ -30,6 +30,11 @@ class PiecewiseLinear(nn.Module):
         self.low, self.step, self.knots = low, (high - low) / (knots - 1), knots
         self.values = nn.Parameter(torch.zeros(knots) if start is None else start.clone())
 
+    @property
+    def at_knots(self) -> torch.Tensor:
+        """[knots] where the knots are."""
+        return self.low + self.step * torch.arange(self.knots, dtype=torch.float64)
+
     def place(self, x: torch.Tensor) -> Place:
         at = ((x - self.low) * (1 / self.step)).clamp(0, self.knots - 1)
         below = at.long().clamp_max(self.knots - 2)

@@ -278,6 +278,20 @@ def _terms() -> list[dict[str, Any]]:
                     for head, tau in enumerate((0.5, 44.0), 1)
                 ],
             },
+            "factors": [
+                {
+                    "name": name,
+                    "unit": unit,
+                    "half_life": half,
+                    "curve": [[0.5, 0.8], [1.0, 1.0], [8.0, 0.25]],
+                }
+                for name, unit, half in (
+                    ("age", "days", 2.8),
+                    ("interval", "intervals", None),
+                    ("hours apart, same kind of day", "hours", None),
+                    ("hours apart, other kind of day", "hours", None),
+                )
+            ],
         },
         {"name": "trend", "kind": "trend", "weight": 0.05, "settings": {}, "forgetting": None},
     ]

@@ -23,6 +23,9 @@ NAMES = [
         "curve_1_linear",
         "curve_2_mlp",
         "curve_3_transformer",
+        "own_transformer_days",
+        "own_transformer_intervals",
+        "own_transformer_hours",
         "families",
     ),
     *("fading_curve", "fading_families", "fading_category", "fading_event_type", "fading_history"),
@@ -67,6 +70,11 @@ def test_every_head_has_its_line() -> None:
     drawn: list[Any] = [line.get_ydata() for line in ax.get_lines()]
     assert [len(y) for y in drawn] == [70, 70]
     assert drawn[0][-1] < drawn[1][-1]
+
+
+def test_both_kinds_of_day_share_a_picture() -> None:
+    (ax,) = figures(summary())["own_transformer_hours"].axes
+    assert len(ax.get_lines()) == 2
 
 
 def test_differences_of_another_size_have_a_panel_of_their_own() -> None:

@@ -131,6 +131,8 @@ def test_the_verdict_comes_first_in_words(page: Page) -> None:
         "cannot be told from the best, chosen",
         "24 days to 40 days",
         "Half-lives by category",
+        "age: half of the highest is left after 2.8 days",
+        "interval: highest at 1",
     ],
 )
 def test_the_page_says(page: Page, said: str) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from tests.trainers import helpers
 from tests.trainers.neural import whole
+from trainers.encoders.base import Factor
 from trainers.log import DAY, Queries
 from trainers.networks.habit import MINUTE, Habit, weekend
 from trainers.networks.piecewise import PiecewiseLinear
@@ -132,3 +133,40 @@ def test_what_is_left_does_not_overflow() -> None:
     log = eventful(2)
     values = habit(whole(log, helpers.training(log).moments(), COLUMN, 50)).value
     assert torch.isfinite(values).all()
+
+
+def test_factors_are_what_weighs_an_event_beside_its_highest() -> None:
+    """Differences of log weights are those of log factors, function by function."""
+    habit = stirred(**dict.fromkeys(ALL, True))
+    told = {factor.name: factor for factor in habit.factors()}
+    assert [(name, factor.unit) for name, factor in told.items()] == [
+        ("age", "days"),
+        ("later moments", "moments"),
+        ("interval", "intervals"),
+        ("hours apart, same kind of day", "hours"),
+        ("hours apart, other kind of day", "hours"),
+    ]
+    for name, line, x in (
+        ("age", habit.age, math.log(3.0)),
+        ("later moments", habit.rank, math.log2(1 + 3.0)),
+        ("interval", habit.renewal, math.log(3.0)),
+    ):
+        factor = told[name]
+        assert factor.share.max() == pytest.approx(1.0)
+        assert isinstance(line, PiecewiseLinear)
+        begin = float(factor.at[0] == 0)
+        between = np.interp(math.log(3.0 + begin), np.log(factor.at + begin), np.log(factor.share))
+        assert between == pytest.approx(interpolated(line, x) - line.values.max().item(), abs=1e-5)
+    both = [told[f"hours apart, {kind} kind of day"].share for kind in ("same", "other")]
+    assert max(share.max() for share in both) == pytest.approx(1.0)
+    assert min(share.max() for share in both) < 1.0
+    assert Habit(ITEMS, age=False, rank=False, calendar=False, renewal=False).factors() == []
+
+
+def test_the_half_life_of_a_factor_is_where_it_stays_below_half() -> None:
+    """Falls below, comes back, and falls: the last time counts; never where it ends above half."""
+    rank = Factor("later moments", "moments", np.array([0.0, 1.0, 3.0, 7.0]), np.array([1.0, 0.3, 1.0, 0.25]))
+    assert rank.half_life == pytest.approx(
+        math.sqrt(4 * 8) - 1
+    )  # halfway between 4 and 8 on a logarithmic axis
+    assert Factor("age", "days", np.array([1.0, 2.0]), np.array([0.3, 1.0])).half_life == math.inf
