@@ -134,6 +134,13 @@ def _lower(outcomes: Floats, cap: float, alpha: float) -> Floats:
     apart = (scaled - guess) ** 2
     spread = (0.25 / (cap + 1) ** 2 + np.concatenate(([0.0], np.cumsum(apart)[:-1]))) / count
     bet = np.minimum(np.sqrt(2 * np.log(1 / alpha) / (spread * count * np.log1p(count))), STEEPEST)
-    penalty = np.cumsum((-np.log1p(-bet) - bet) * apart)
+    penalty = np.cumsum(_price(bet) * apart)
     found: Floats = (cap + 1) * (np.cumsum(bet * scaled) - np.log(1 / alpha) - penalty) / np.cumsum(bet)
+    return found
+
+
+def _price(bet: Floats) -> Floats:
+    """ψ(λ), the least for which exp(λ y - ψ(λ) y²) <= 1 + λ y wherever y >= -1 (Fan, Grama & Liu 2015, "Exponential
+    inequalities for martingales with applications", lemma 4.1): with y = ξ - ξ̂ that makes a supermartingale."""
+    found: Floats = -np.log1p(-bet) - bet
     return found

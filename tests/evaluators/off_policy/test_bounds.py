@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluators.off_policy import IPS, Logged, confidence_sequence, empirical_bernstein, judge
-from evaluators.off_policy.bounds import _lower
+from evaluators.off_policy.bounds import STEEPEST, _lower, _price
 from tests.evaluators.off_policy.helpers import fair
 
 
@@ -38,6 +38,15 @@ def test_lower_bounds_by_hand() -> None:
     first = 0.5 - np.log(40) - (np.log(2) - 0.5)
     assert low[0] == pytest.approx(first / 0.5)
     assert low[1] == pytest.approx((first + 0.5) / 1.0)
+
+
+def test_the_price_of_a_bet_is_the_least_that_keeps_the_promise() -> None:
+    """The inequality from which validity follows, for every bet that is made and all that an outcome can be; at y = -1
+    it is an equality, so that nothing smaller would do."""
+    bet = np.linspace(0.001, STEEPEST, 200)[:, None]
+    y = np.concatenate((np.linspace(-1, 1, 801), np.geomspace(1, 1e4, 400)))
+    assert (bet * y - _price(bet) * y**2 <= np.log1p(bet * y) + 1e-12).all()
+    assert (-bet - _price(bet)).ravel() == pytest.approx(np.log1p(-bet).ravel())
 
 
 def test_the_sequence_holds_at_every_round_at_once() -> None:
