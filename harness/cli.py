@@ -164,18 +164,28 @@ def evaluate(
 def compare(
     config: Config,
     others: Annotated[list[str], typer.Argument(help="Configurations, versions or aliases to compare with.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Compare this version or alias, not CONFIG's own model.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a page of all of it, as in compare.html.")] = None,
     set_: Changes = None,
     with_: With = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the model of a configuration with others on the same test queries, paired.
+    """Compare the model of a configuration, or a version, with others on the same test queries, paired.
 
-    Example: lethe compare configs/online-retail.yaml configs/quickstart.yaml champion
+    Example: lethe compare configs/quickstart.yaml 1 2 --model champion --out compare.html
     """
-    from harness.evaluating import compare_models
+    from harness.comparing import Comparison
+    from harness.report import comparison
     from harness.tables import show_comparison
 
-    _emit(compare_models(_load(config, set_, with_), others, set_, with_), as_json, show_comparison)
+    settings = _load(config, set_, with_)
+    result = Comparison(settings, others, model, set_, with_ or ()).answer()
+    if out is not None:
+        name = settings.registry.name if settings.registry else config.stem
+        result["report"] = str(comparison.page(result, name).write(out))
+    _emit(result, as_json, show_comparison)
 
 
 @app.command()

@@ -13,10 +13,12 @@ import mlflow
 
 import evaluators
 from harness import __version__, report
+from harness.calibration import calibration
 from harness.choosing import Chosen
 from harness.cost import Meter
 from harness.data import summarise
 from harness.errors import ConfigurationError
+from harness.examples import examples
 from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
@@ -93,6 +95,8 @@ def publish(
             name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
         },
         "comparisons": comparisons,
+        "calibration": calibration(workshop, chosen, outcome.package.model),
+        "examples": examples(settings, stage, outcome.package.model),
         "ab": ab,
         "verdict": verdict,
     }

@@ -107,6 +107,8 @@ def show_comparison(result: dict[str, Any]) -> None:
         out.print(table)
     if result["audit"]["leaks"]:
         out.print(result["audit"]["verdict"], markup=False)
+    if "report" in result:
+        out.print(f"report: {result['report']}", markup=False)
 
 
 def show_search(result: dict[str, Any]) -> None:
