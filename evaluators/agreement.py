@@ -15,8 +15,8 @@ PERSISTENCE = 0.9  # of a reader who goes on to the next place: ten places hold 
 def overlap(a: NDArray[np.integer], b: NDArray[np.integer]) -> Floats:
     """[Q] the share of the items of two lists of k that both have: |A ∩ B| / k.
 
-    a, b [Q, k]: items, best first, −1 where a list is over; of two lists that are over the longer one counts as k, and two
-    empty lists agree.
+    a, b [Q, k]: items, best first, −1 where a list is over: k is then the length of the longer one, and two empty lists
+    agree.
 
     >>> overlap(np.array([[1, 2], [1, 2], [-1, -1]]), np.array([[2, 3], [2, 1], [-1, -1]])).tolist()
     [0.5, 1.0, 1.0]
@@ -30,8 +30,8 @@ def rank_biased_overlap(a: NDArray[np.integer], b: NDArray[np.integer], p: float
 
         RBO = A_k pᵏ + (1 − p)/p · Σ_{d ≤ k} A_d pᵈ,   A_d = |A₁…d ∩ B₁…d| / d
 
-    extrapolated from the k places that are known; a, b [Q, k], −1 where a list is over. Webber, Moffat & Zobel 2010, "A
-    similarity measure for indefinite rankings" (equation 23).
+    extrapolated from the k places that are known; a, b [Q, k], −1 where a list is over, which agrees with nothing.
+    Webber, Moffat & Zobel 2010, "A similarity measure for indefinite rankings" (equation 23).
 
     Raises ValueError where p is not between 0 and 1, or where the lists have not one shape.
 
@@ -44,13 +44,16 @@ def rank_biased_overlap(a: NDArray[np.integer], b: NDArray[np.integer], p: float
         raise ValueError(f"two lists must have as many places, but got {a.shape} and {b.shape}.")
     depth = np.arange(1, a.shape[1] + 1)
     agreed = _shared(a, b) / depth
-    return agreed[:, -1] * p ** depth[-1] + (1 - p) / p * (agreed * p**depth).sum(1)
+    found: Floats = agreed[:, -1] * p ** depth[-1] + (1 - p) / p * (agreed * p**depth).sum(1)
+    return found
 
 
 def _shared(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[Any]:
     """[Q, k] how many items the first d places of both lists share."""
     same = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] >= 0)
-    return same.cumsum(1).cumsum(2)[:, np.arange(a.shape[1]), np.arange(a.shape[1])]
+    places = np.arange(a.shape[1])
+    found: NDArray[Any] = same.cumsum(1).cumsum(2)[:, places, places]
+    return found
 
 
 def moved(before: Ints, after: Ints) -> list[int | None]:

@@ -48,8 +48,8 @@ def temperature(scores: NDArray[np.floating], relevant: Csr) -> float:
     spread = float(np.mean([row[known].std() for row, known in zip(scores, finite, strict=True)]))
     if not len(own) or not spread:
         raise ValueError(
-            f"a temperature needs queries with relevant items and scores that differ, but got {len(own)} relevant items "
-            f"and scores with a spread of {spread:g}."
+            f"a temperature needs queries with relevant items and scores that differ, but got {len(own)} relevant "
+            f"items and scores with a spread of {spread:g}."
         )
     asked = counts > 0
     weight = 1 / counts[owner] / asked.sum()
@@ -88,7 +88,7 @@ def reliability(
     """Predictions in groups of one size, the smallest first, each beside what came true.
 
     predicted, observed, users [n]: a share that was predicted, the share that it was, whose it is. Intervals resample
-    users. Reliability diagram: DeGroot & Fienberg 1983; groups of one size, so that no point rests on a few predictions.
+    users. Reliability diagram: DeGroot & Fienberg 1983; groups of one size, so that no point rests on few predictions.
 
     >>> groups = reliability(np.array([0.1, 0.4, 0.1, 0.4]), np.array([0.0, 0.5, 0.2, 0.5]), np.array([0, 1, 2, 3]), 2)
     >>> [(group.predicted, group.count, group.observed.mean) for group in groups]

@@ -24,13 +24,13 @@ BLOCK = 256
 def calibration(workshop: Workshop, chosen: Chosen, model: Model) -> dict[str, Any]:
     """What the model expects of the items that it shows, beside what became of them.
 
-    A softmax of its scores at the temperature that fits the validation queries best gives every item a share of what the
-    user takes next; of the items of each list, that is set beside the share that they were. The temperature is found with
-    the model as validation knew it, so that test is read once, and only to be looked at.
+    A softmax of its scores at the temperature that fits the validation queries best gives every item a share of what
+    the user takes next; of the items of each list, that is set beside the share that they were. The temperature is
+    found with the model as validation knew it, so that test is read once, and only to be looked at.
 
     Returns:
-        `temperature`, `k`, `queries`, `bins` [{`predicted`, `observed`, `low`, `high`, `count`}], `error`, `sentence`; or
-        `sentence` alone, where the scores say nothing.
+        `temperature`, `k`, `queries`, `bins` [{`predicted`, `observed`, `low`, `high`, `count`}], `error`, `sentence`;
+        or `sentence` alone, where the scores say nothing.
     """
     k = max(workshop.settings.evaluate.k)
     tuned = chosen.finetuned
@@ -51,7 +51,7 @@ def calibration(workshop: Workshop, chosen: Chosen, model: Model) -> dict[str, A
         "bins": [each.to_dict() for each in bins],
         "error": error(bins),
     }
-    return told | {"sentence": _sentence(predicted, observed, told["error"])}
+    return told | {"sentence": _sentence(predicted, observed, error(bins))}
 
 
 def _asked(stage: Stage, model: Model) -> tuple[npt.NDArray[np.float64], Csr, npt.NDArray[np.integer]]:
@@ -68,7 +68,7 @@ def _asked(stage: Stage, model: Model) -> tuple[npt.NDArray[np.float64], Csr, np
     return scores, Csr(queries.target_offsets, queries.targets), stage.users[picked]
 
 
-def _shown(expected: npt.NDArray[np.float64], relevant: Csr, k: int) -> tuple[Any, Any, Any]:
+def _shown(expected: npt.NDArray[np.float64], relevant: Csr, k: int) -> tuple[Any, ...]:
     """Of the k items of each list: the expected share, the share that they were, and which query it is."""
     columns = np.argsort(-expected, axis=1, kind="stable")[:, :k]
     true = np.zeros_like(expected)
@@ -76,12 +76,13 @@ def _shown(expected: npt.NDArray[np.float64], relevant: Csr, k: int) -> tuple[An
         1 / np.maximum(np.diff(relevant.offsets), 1)[relevant.owners()]
     )
     owner = np.repeat(np.arange(len(expected)), columns.shape[1])
-    return (*(np.take_along_axis(each, columns, 1).ravel() for each in (expected, true)), owner)
+    found = (np.take_along_axis(each, columns, 1).ravel() for each in (expected, true))
+    return *found, owner
 
 
 def _sentence(predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float64], apart: float) -> str:
+    expected, found = share(float(predicted.mean())), share(float(observed.mean()))
     return (
-        f"Of what a user takes next the model expects {share(float(predicted.mean()))} to be any one item of its list, and "
-        f"{share(float(observed.mean()))} was; in groups of like items the two are {number(100 * apart, 1)} percentage points "
-        "apart on average."
+        f"Of what a user takes next the model expects {expected} to be any one item of its list, and {found} was; in "
+        f"groups of like items the two are {number(100 * apart, 1)} percentage points apart on average."
     )

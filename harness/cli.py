@@ -290,15 +290,41 @@ def models(
 
 
 @app.command()
-def report(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
-    """Write the report of a run that is done once more, and say where it is.
+def report(
+    config: Config,
+    change: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--change", help="What changes for people from one version to another.", metavar="NOW THEN"
+        ),
+    ] = None,
+    users: Annotated[int, typer.Option(min=0, help="With --change: users shown with their lists.")] = 20,
+    at: Annotated[
+        str | None,
+        typer.Option(help="With --change: the moment; by default after the last event of the log."),
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="With --change: how many items a list has.")] = 10,
+    out: Annotated[Path, typer.Option(help="With --change: the page.")] = Path("change.html"),
+    set_: Changes = None,
+    with_: With = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run that is done once more; or a page of what would change if another version were live.
 
-    Example: lethe report configs/quickstart.yaml
+    Example: lethe report configs/quickstart.yaml --change champion candidate --out change.html
     """
     from harness.publishing import write_report
-    from harness.tables import pairs
+    from harness.tables import pairs, show_change
 
-    _emit({"report": str(write_report(_load(config, set_, with_)))}, as_json, pairs)
+    settings = _load(config, set_, with_)
+    if change is None:
+        return _emit({"report": str(write_report(settings))}, as_json, pairs)
+    from harness.changing import Change
+    from harness.report import change as changed
+
+    result = Change(settings, *change, users=users, at=at, k=k).answer()
+    result["report"] = str(changed.page(result).write(out))
+    _emit(result, as_json, show_change)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from evaluators import Evaluation, Intervals
 from harness.errors import ConfigurationError
 from harness.evaluating import foreign, opened, registry_of
 from harness.progress import bar
-from harness.registry.versions import flat, settings_of
+from harness.registry.versions import differing, flat, made_of, settings_of
 from harness.settings import RunSettings, load
 from harness.stage import ForeignScorer, Stage
 from harness.story import curve_of_terms
@@ -28,10 +28,12 @@ class Compared:
     """One of the models: what it is called, what answers, and what is known of it.
 
     Attributes:
+        name, label: as it was asked for, and as a page calls it.
         settings: of its configuration, flat, with what a search made of them.
     """
 
     name: str
+    label: str
     scorer: Model | ForeignScorer
     model: Model
     settings: dict[str, Any]
@@ -57,15 +59,16 @@ class Comparison:
         """The JSON of `lethe compare`.
 
         Returns:
-            `metric` (the one that decides), `metrics` of the first model, `queries`, `comparisons` [{`against`, metric: a paired difference with its
-            p-values}], `audit`, and `models` [{`name`, `metrics`, `segments`, `terms`, `settings`}], the first one first.
+            `metric` (that decides), `metrics` of the first model, `queries`, `comparisons` [{`against`, metric: paired
+            difference with its p-values}], `audit`, `models` [{`name`, `label`, `metrics`, `segments`, `terms`,
+            `settings`}], the first one first, and `differing` {setting: [of each model]}.
         """
         workshop = Workshop.open(self.settings)
         stage = workshop.test
         wanted = self.settings.evaluate
         evaluations, models = [], []
-        for number, other in enumerate([self.first, *self.others]):
-            compared = self._other(workshop, other) if other or number else self._own(workshop)
+        for other in (self.first, *self.others):
+            compared = self._own(workshop) if other is None else self._other(workshop, other)
             with bar(f"evaluate {compared.name}"):
                 found = stage.evaluate(compared.scorer, wanted.metrics, wanted.k)
             evaluations.append(found)
@@ -82,12 +85,19 @@ class Comparison:
             "comparisons": entries,
             "audit": stage.audit().to_dict(),
             "models": models,
+            "differing": differing(*(model["settings"] for model in models)),
         }
 
     def _own(self, workshop: Workshop) -> Compared:
         """What the configuration describes, fitted for test."""
         described = workshop.described("test")
-        return Compared("the configuration", described, described, flat(yaml.safe_load(self.settings.text())))
+        return Compared(
+            "configuration",
+            "the configuration",
+            described,
+            described,
+            flat(yaml.safe_load(self.settings.text())),
+        )
 
     def _other(self, workshop: Workshop, name: str) -> Compared:
         if Path(name).suffix not in (".yaml", ".yml"):
@@ -100,22 +110,26 @@ class Comparison:
                 f"Compared models must share data and split, but those of `{name}` differ."
             )
         described = other.described("test")
-        return Compared(name, described, described, flat(yaml.safe_load(theirs.text())))
+        return Compared(name, Path(name).stem, described, described, flat(yaml.safe_load(theirs.text())))
 
     def _version(self, stage: Stage, which: str) -> Compared:
         registry = registry_of(self.settings)
         package = opened(registry, which, stage)
-        settings = settings_of(registry.story(registry.find(which)) or {})
-        return Compared(which, foreign(stage, package), package.model, settings)
+        version = registry.find(which)
+        settings = settings_of(registry.story(version) or {})
+        label = f"v{version.version}" + (f" ({which})" if which in version.aliases else "")
+        return Compared(which, label, foreign(stage, package), package.model, settings)
 
 
 def _told(workshop: Workshop, compared: Compared, report: dict[str, Any]) -> dict[str, Any]:
+    terms = curve_of_terms(compared.model, workshop)
     return {
         "name": compared.name,
+        "label": compared.label,
         "metrics": report["metrics"],
         "segments": report["segments"],
-        "terms": curve_of_terms(compared.model, workshop),
-        "settings": compared.settings,
+        "terms": terms,
+        "settings": compared.settings | made_of(terms),
     }
 
 

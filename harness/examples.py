@@ -1,4 +1,4 @@
-"""Some real users of the test period: what they did, what is left of it, and the list that they would have been shown."""
+"""Some real users of the test period: what they did, what is left of it, and the list at the moment asked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from trainers.histories import Histories
 from trainers.model import Model
 
 RULE = (
-    "Users are chosen by the number of their events before their first test moment, whatever the model did for them: all "
-    "users of the test period stand in that order (of equals, in the order of the log), are cut into as many parts of one "
-    "size as users are shown, and the one in the middle of each part is taken."
+    "Users are chosen by the number of their events before their first test moment, whatever the model did for them: "
+    "all users of the test period stand in that order (of equals, in the order of the log), are cut into as many parts "
+    "of one size as users are shown, and the one in the middle of each part is taken."
 )
 
 
@@ -59,7 +59,10 @@ def chosen(
     _, first = np.unique(users, return_index=True)
     order = first[np.argsort(lengths[first], kind="stable")]
     count = min(count, len(order))
-    return order[((np.arange(count) + 0.5) / max(count, 1) * len(order)).astype(np.int64)]
+    found: npt.NDArray[np.integer] = order[
+        ((np.arange(count) + 0.5) / max(count, 1) * len(order)).astype(np.int64)
+    ]
+    return found
 
 
 def fading(model: Model) -> tuple[str, Encoder]:
@@ -76,7 +79,7 @@ def fading(model: Model) -> tuple[str, Encoder]:
 
 
 def left(encoder: Encoder, histories: Histories) -> npt.NDArray[np.float64]:
-    """[E] what is left of each event along the term's curve, without weights; the mean over curves where it has several."""
+    """[E] what is left of each event along the term's curve, without weights; the mean of several curves."""
     longer = encoder.longer(histories) if isinstance(encoder, ClosedForm) else None
     curves = encoder.curves().values()
     found: npt.NDArray[np.float64] = np.mean(

@@ -72,7 +72,7 @@ def _known(registry: Registry, version: Version) -> Facts:
 
 def settings_of(story: Mapping[str, Any]) -> Facts:
     """What a version was made by: its configuration, flat, and what search and validation made of its terms."""
-    return flat(yaml.safe_load(story.get("configuration", "{}"))) | _chosen(story.get("terms", []))
+    return flat(yaml.safe_load(story.get("configuration", "{}"))) | made_of(story.get("terms", []))
 
 
 def flat(tree: Any, where: str = "") -> Facts:
@@ -90,8 +90,8 @@ def flat(tree: Any, where: str = "") -> Facts:
     return found
 
 
-def _chosen(terms: list[Facts]) -> Facts:
-    """What the search and validation made of each term, beside what the configuration says."""
+def made_of(terms: list[Facts]) -> Facts:
+    """What the search and validation made of each term: ``chosen.<term>.<setting>``."""
     chosen: Facts = {}
     for term in terms:
         held = {"weight": term["weight"], **term["settings"]}

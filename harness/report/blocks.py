@@ -40,7 +40,7 @@ class Facts(_Block):
 class Table(_Block):
     """The first cell of a row is its header; `numeric` names the columns that hold figures.
 
-    A long table is `folded` away under its caption until it is asked for; a `sortable` one is sorted by a click on a head.
+    A long table is `folded` away under its caption until it is asked for; a click on a head sorts a `sortable` one.
     """
 
     kind: ClassVar[str] = "table"

@@ -14,6 +14,9 @@ from harness.report.parts import curves_of, half_life_of, rows_of, slug, text_of
 from harness.report.results import SEGMENTS
 
 Result = Mapping[str, Any]
+Line = tuple[list[tuple[float, float]], int, int]
+"""Points (age, share left), the number of the model, the place of the term."""
+MADE = "chosen."  # what search and validation made of a model, as `harness.registry.versions` calls it
 DASHES: Sequence[Any] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 
 
@@ -22,7 +25,7 @@ def page(result: Result, name: str) -> Page:
     return Page(
         "Lethe comparison",
         name,
-        f"{name}: {words.listed(model['name'] for model in result['models'])} – Lethe",
+        f"{name}: {words.listed(_names(result))} – Lethe",
         [_metrics(result), _differences(result), _segments(result), _curves(result), _settings(result)],
         figures(result),
         meta=[words.counted(result["queries"], "test query", "test queries"), BRACKETS],
@@ -30,7 +33,7 @@ def page(result: Result, name: str) -> Page:
 
 
 def _names(result: Result) -> list[str]:
-    return [str(model["name"]) for model in result["models"]]
+    return [str(model["label"]) for model in result["models"]]
 
 
 def _metrics(result: Result) -> Section:
@@ -55,7 +58,7 @@ def _differences(result: Result) -> Section:
     first = _names(result)[0]
     rows = [
         [
-            entry["against"],
+            other,
             words.metric(name),
             words.of(cell, sign=True),
             words.chance(cell["p"]),
@@ -65,7 +68,7 @@ def _differences(result: Result) -> Section:
             words.number(cell["detectable"]),
             words.judged(cell),
         ]
-        for entry in result["comparisons"]
+        for other, entry in zip(_names(result)[1:], result["comparisons"], strict=True)
         for name, cell in entry.items()
         if name != "against"
     ]
@@ -87,8 +90,8 @@ def _differences(result: Result) -> Section:
         f"{first} minus the other, on the same queries: a hollow dot cannot be told from zero",
     )
     note = (
-        "p is of a randomisation test over users; Holm and B.–H. (Benjamini and Hochberg) answer for all models that are "
-        "compared here. Detectable is the smallest difference that these queries can show."
+        "p is of a randomisation test over users; Holm and B.–H. (Benjamini and Hochberg) answer for all models that "
+        "are compared here. Detectable is the smallest difference that these queries can show."
     )
     title = f"{first} minus the others"
     table = Table(title, head, rows, (2, 7), sortable=len(rows) > 2)
@@ -125,7 +128,7 @@ def _cell(model: Result, kind: str, bucket: str, result: Result) -> Any:
 def _curves(result: Result) -> Section:
     rows = [
         [
-            model["name"],
+            model["label"],
             text_of(term["name"]),
             words.compact(term["weight"]),
             text_of((term["forgetting"] or {}).get("family"), "none"),
@@ -137,8 +140,12 @@ def _curves(result: Result) -> Section:
     ]
     head = ["Model", "Term", "Weight", "Family", "Parameters", "Half-life"]
     shots = [
-        Shot(name, f"Retention by age in {title}: {words.listed(named)}.", title)
-        for name, title, named, _ in _overlaid(result)
+        Shot(
+            slug("curves", unit),
+            f"Retention by age in {unit} of {words.listed(_lines(result)[unit])}.",
+            f"By age in {unit}",
+        )
+        for unit in _lines(result)
     ]
     return Section(
         "curves", "What they forget", [Gallery(shots), Table("The terms of each model", head, rows, (2,))]
@@ -146,18 +153,18 @@ def _curves(result: Result) -> Section:
 
 
 def _settings(result: Result) -> Section:
-    held = [model["settings"] for model in result["models"]]
-    names = dict.fromkeys(name for settings in held for name in settings)
-    rows = [
-        [name, *(words.compact(settings.get(name)) for settings in held)]
-        for name in names
-        if any(settings.get(name) != held[0].get(name) for settings in held)
-    ]
+    rows = [[name, *map(words.compact, held)] for name, held in result["differing"].items()]
     if not rows:
         return Section("settings", "Settings", [Text("No setting differs.")])
-    return Section(
-        "settings", "Settings", [Table("Settings that differ", ["Setting", *_names(result)], rows)]
-    )
+    head = ["Setting", *_names(result)]
+    made = [[row[0].removeprefix(MADE), *row[1:]] for row in rows if row[0].startswith(MADE)]
+    asked = [row for row in rows if not row[0].startswith(MADE)]
+    blocks: list[Block] = []
+    if made:
+        blocks.append(Table("In what the models differ", head, made))
+    if asked:
+        blocks.append(Table("In what their configurations differ", head, asked, folded=True))
+    return Section("settings", "Settings", blocks)
 
 
 def figures(result: Result) -> dict[str, Drawing]:
@@ -165,10 +172,11 @@ def figures(result: Result) -> dict[str, Drawing]:
     metric = words.metric(result["metric"])
     made = {}
     if models := [
-        _dot(m["name"], m["metrics"].get(result["metric"]), n) for n, m in enumerate(result["models"])
+        _dot(m["label"], m["metrics"].get(result["metric"]), n) for n, m in enumerate(result["models"])
     ]:
         made["models"] = plots.dots([dot for dot in models if dot], metric)
-    cells = [(entry["against"], entry.get(result["metric"])) for entry in result["comparisons"]]
+    others = zip(_names(result)[1:], result["comparisons"], strict=True)
+    cells = [(name, entry.get(result["metric"])) for name, entry in others]
     gaps = [
         plots.Dot(f"against {name}", cell["difference"], cell["low"], cell["high"], plots.mark_of(cell))
         for name, cell in cells
@@ -179,7 +187,7 @@ def figures(result: Result) -> dict[str, Drawing]:
     for kind, parts in result["models"][0]["segments"].items():
         if len(parts) > 1:
             made[slug("segment", kind)] = _grouped(result, kind, list(parts), metric)
-    return made | {name: _overlay(title, lines, named) for name, title, named, lines in _overlaid(result)}
+    return made | {slug("curves", unit): _overlay(unit, lines) for unit, lines in _lines(result).items()}
 
 
 def _dot(name: str, cell: Any, number: int) -> plots.Dot | None:
@@ -202,57 +210,48 @@ def _grouped(result: Result, kind: str, buckets: Sequence[str], metric: str) -> 
                 continue
             y = place + 0.36 - 0.72 * (number + 0.5) / len(models)
             ax.hlines(y, cell["low"], cell["high"], color=colour, linewidth=1.8)
-            named = model["name"] if not place else None
+            named = model["label"] if not place else None
             ax.plot([cell["mean"]], [y], shape, color=colour, markersize=5, label=named)
-            figure.tell(ax, cell["mean"], y, f"{words.bucket(bucket)}, {model['name']}: {words.of(cell)}")
+            figure.tell(ax, cell["mean"], y, f"{words.bucket(bucket)}, {model['label']}: {words.of(cell)}")
     ax.set_yticks(range(len(buckets)), [plots.plain(words.bucket(bucket)) for bucket in reversed(buckets)])
     ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.55, len(buckets) - 0.45)
     plots.label(ax, metric)
     plots.legend(figure, ax)
     return figure
 
 
-def _overlaid(
-    result: Result,
-) -> list[tuple[str, str, list[str], list[tuple[list[tuple[float, float]], str]]]]:
-    """For each term and clock: a figure's name, its title, the models that have it, their curves with their units."""
-    found: dict[tuple[str, str], list[tuple[str, list[tuple[float, float]]]]] = {}
-    for model in result["models"]:
-        for term in model["terms"]:
+def _lines(result: Result) -> dict[str, dict[str, Line]]:
+    """By unit and name the curves of all models and terms, heads and states aside."""
+    found: dict[str, dict[str, Line]] = {}
+    for number, model in enumerate(result["models"]):
+        for place, term in enumerate(model["terms"]):
             for curve in curves_of(term)[:1]:
                 points = [
                     (a, r) for a, r in rows_of(curve.get("curve"), 2) if a is not None and r is not None
                 ]
                 if len(points) > 1:
-                    where = text_of(term["name"]), text_of(curve.get("unit"), "days")
-                    found.setdefault(where, []).append((model["name"], points))
-    return [
-        (
-            slug("curve", term, unit),
-            f"{term}, by age in {unit}",
-            [n for n, _ in held],
-            [(p, unit) for _, p in held],
-        )
-        for (term, unit), held in found.items()
-    ]
+                    unit = text_of(curve.get("unit"), "days")
+                    found.setdefault(unit, {})[f"{model['label']}, {term['name']}"] = (points, number, place)
+    return found
 
 
-def _overlay(
-    title: str, lines: Sequence[tuple[list[tuple[float, float]], str]], names: Sequence[str]
-) -> Drawing:
-    figure, (ax,) = plots.canvas(2.9)
-    for number, ((points, unit), name) in enumerate(zip(lines, names, strict=True)):
+def _overlay(unit: str, lines: Mapping[str, Line]) -> Drawing:
+    """A colour for each model, a dash for each of its terms."""
+    figure, (ax,) = plots.canvas(3.0 + 0.16 * len(lines))
+    for name, (points, number, place) in lines.items():
         ax.plot(
             [age for age, _ in points],
             [share for _, share in points],
             color=plots.SERIES[number % len(plots.SERIES)],
-            linestyle=DASHES[number % len(DASHES)],
-            linewidth=2.2,
+            linestyle=DASHES[place % len(DASHES)],
+            linewidth=2,
             label=name,
         )
         plots.told_curve(figure, ax, points, unit, name)
-    worded = plots.age_axis(ax, [age for age, _ in lines[0][0]], lines[0][1])
+    ages = [age for points, _, _ in lines.values() for age, _ in points]
+    worded = plots.age_axis(ax, ages, unit)
     ax.set_ylim(0, max(1.04, ax.get_ylim()[1]))
-    plots.label(ax, "age" if worded else title.rpartition("by ")[2], "retention")
-    plots.legend(figure, ax)
+    plots.label(ax, "age" if worded and unit == "days" else f"age in {unit}", "retention")
+    plots.legend(figure, ax, 2)
     return figure

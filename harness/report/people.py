@@ -23,8 +23,8 @@ def section(summary: Summary) -> Section | None:
         return None
     term, forgotten = text_of(dig(held, "term")), words.share(dig(held, "forgotten"))
     how = (
-        f"What is left of an event is read off the curve of `{term}` as it was fitted; one of which less than {forgotten} is "
-        "left counts as forgotten."
+        f"What is left of an event is read off the curve of the term {term} as it was fitted; one of which less than "
+        f"{forgotten} is left counts as forgotten."
     )
     parts = [Part(f"user {text_of(user.get('user'))}", _user(n, user)) for n, user in enumerate(users)]
     note = Text(f"{text_of(dig(held, 'rule'))} {how}", "note")
@@ -35,8 +35,8 @@ def _user(number: int, user: Summary) -> list[Block]:
     moments = maps(user.get("moments"))
     events = words.counted(user.get("events"), "event")
     who, when = text_of(user.get("user")), words.stamp(user.get("at"))
-    gone = words.count(user.get("gone"))
-    told = f"User {who} had {events} in {words.counted(len(moments), 'moment')} before {when}; {gone} of them forgotten."
+    span, gone = words.counted(len(moments), "moment"), words.count(user.get("gone"))
+    told = f"User {who} had {events} in {span} before {when}; {gone} of them forgotten."
     shot = Shot(
         f"people_{number}",
         f"What is left of each moment of user {who} at {when}, by when it was.",
@@ -118,4 +118,5 @@ def _timeline(user: Summary, forgotten: float) -> Drawing:
 
 def _said(moment: Mapping[str, object], titles: Sequence[str], left: float) -> str:
     named = words.listed(titles[:NAMED]) + (f" and {len(titles) - NAMED} more" if len(titles) > NAMED else "")
-    return f"{words.day(moment.get('at'))}, {words.duration(moment.get('age'))} before: {words.share(left)} left of {named}"
+    when, age = words.day(moment.get("at")), words.duration(moment.get("age"))
+    return f"{when}, {age} before: {words.share(left)} left of {named}"
