@@ -152,7 +152,7 @@ def _search() -> dict[str, Any]:
             "value": round(0.291 - abs(draw.gauss(0, 0.010 - 0.00012 * n)), 4),
             "family": names[n % 4],
             "control": False,
-            "params": _tried(n, names[n % 4]),
+            "params": _tried(n, names[n % 4]) if n % 5 == 0 else None,  # a picture of all 48 takes its time
         }
         for n in range(48)
     ]

@@ -75,9 +75,9 @@ def test_curve_shows_the_half_life_in_words(drawn: dict[str, Drawing]) -> None:
 
 def test_every_head_has_its_line(drawn: dict[str, Drawing]) -> None:
     (ax,) = drawn["curve_3_transformer"].axes
-    drawn: list[Any] = [line.get_ydata() for line in ax.get_lines()]
-    assert [len(y) for y in drawn] == [70, 70]
-    assert drawn[0][-1] < drawn[1][-1]
+    lines: list[Any] = [line.get_ydata() for line in ax.get_lines()]
+    assert [len(y) for y in lines] == [70, 70]
+    assert lines[0][-1] < lines[1][-1]
 
 
 def test_differences_of_another_size_have_a_panel_of_their_own() -> None:

@@ -51,7 +51,7 @@ def test_a_number_from_a_list_is_a_choice_in_order_of_size() -> None:
 def test_a_line_breaks_where_a_trial_has_not_the_parameter() -> None:
     (ax,) = figures(SEARCHED)["search_parallel"].axes
     lines: dict[str, Any] = {
-        line.get_gid(): np.asarray(line.get_ydata()) for line in ax.get_lines() if line.get_gid()
+        str(line.get_gid()): np.asarray(line.get_ydata()) for line in ax.get_lines() if line.get_gid()
     }
     assert len(lines) == 10
     broken = lines["trial-9"]  # in the order of the columns b, a, the metric
