@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIVALS := rectools recbole
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
-.PHONY: quickstart env test test-all lint format benchmarks rivals off-policy clean
+.PHONY: quickstart env test test-all browser lint format benchmarks rivals off-policy clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -28,6 +28,13 @@ test-all: env .venv/.cluster  ## all tests, the cluster's among them
 
 .venv/.cluster: .venv/.made
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,cluster]'
+	touch $@
+
+browser: env .venv/.browser  ## the pages, and MLflow's, in a Chromium that is installed
+	$(PYTEST) -m slow tests/harness/browser
+
+.venv/.browser: .venv/.made
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
 	touch $@
 
 lint: env  ## style, types, and which room may import which

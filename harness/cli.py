@@ -164,18 +164,28 @@ def evaluate(
 def compare(
     config: Config,
     others: Annotated[list[str], typer.Argument(help="Configurations, versions or aliases to compare with.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Compare this version or alias, not CONFIG's own model.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a page of all of it, as in compare.html.")] = None,
     set_: Changes = None,
     with_: With = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the model of a configuration with others on the same test queries, paired.
+    """Compare the model of a configuration, or a version, with others on the same test queries, paired.
 
-    Example: lethe compare configs/online-retail.yaml configs/quickstart.yaml champion
+    Example: lethe compare configs/quickstart.yaml 1 2 --model champion --out compare.html
     """
-    from harness.evaluating import compare_models
+    from harness.comparing import Comparison
+    from harness.report import comparison
     from harness.tables import show_comparison
 
-    _emit(compare_models(_load(config, set_, with_), others, set_, with_), as_json, show_comparison)
+    settings = _load(config, set_, with_)
+    result = Comparison(settings, others, model, set_, with_ or ()).answer()
+    if out is not None:
+        name = settings.registry.name if settings.registry else config.stem
+        result["report"] = str(comparison.page(result, name).write(out))
+    _emit(result, as_json, show_comparison)
 
 
 @app.command()
@@ -280,15 +290,41 @@ def models(
 
 
 @app.command()
-def report(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
-    """Write the report of a run that is done once more, and say where it is.
+def report(
+    config: Config,
+    change: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--change", help="What changes for people from one version to another.", metavar="NOW THEN"
+        ),
+    ] = None,
+    users: Annotated[int, typer.Option(min=0, help="With --change: users shown with their lists.")] = 20,
+    at: Annotated[
+        str | None,
+        typer.Option(help="With --change: the moment; by default after the last event of the log."),
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="With --change: how many items a list has.")] = 10,
+    out: Annotated[Path, typer.Option(help="With --change: the page.")] = Path("change.html"),
+    set_: Changes = None,
+    with_: With = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run that is done once more; or a page of what would change if another version were live.
 
-    Example: lethe report configs/quickstart.yaml
+    Example: lethe report configs/quickstart.yaml --change champion candidate --out change.html
     """
     from harness.publishing import write_report
-    from harness.tables import pairs
+    from harness.tables import pairs, show_change
 
-    _emit({"report": str(write_report(_load(config, set_, with_)))}, as_json, pairs)
+    settings = _load(config, set_, with_)
+    if change is None:
+        return _emit({"report": str(write_report(settings))}, as_json, pairs)
+    from harness.changing import Change
+    from harness.report import change as changed
+
+    result = Change(settings, *change, users=users, at=at, k=k).answer()
+    result["report"] = str(changed.page(result).write(out))
+    _emit(result, as_json, show_change)
 
 
 @app.command()

@@ -1,15 +1,14 @@
-"""Commands that judge: evaluate a configuration or a version, compare several, promote one."""
+"""Commands that judge: evaluate a configuration or a version, promote one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import evaluators
-from evaluators import Evaluation, Intervals
+from evaluators import Evaluation
 from harness.errors import ConfigurationError
 from harness.gate.decision import decide, guards
 from harness.gate.segments import pairs
@@ -39,7 +38,7 @@ def evaluate_configuration(settings: RunSettings, stage: str, which: str | None)
             )
         workshop = Workshop.open(settings)
         asked = _stage(workshop, name)
-        package = _package(registry_of(settings), which, asked)
+        package = opened(registry_of(settings), which, asked)
         with bar("evaluate"):
             model = foreign(asked, package)
             found = asked.evaluate(model, wanted.metrics, wanted.k)
@@ -101,40 +100,6 @@ def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
     return found
 
 
-def compare_models(
-    settings: RunSettings,
-    others: list[str],
-    changes: list[str] | None = None,
-    shapes: Sequence[Path] | None = None,
-) -> dict[str, Any]:
-    """The model of the configuration against others, paired on the same test queries.
-
-    Each of the others is a configuration file on the same data, under the same `shapes` and `changes`, or a version or
-    alias of the registered model.
-    """
-    workshop = Workshop.open(settings)
-    stage = workshop.test
-    metrics, ks = settings.evaluate.metrics, settings.evaluate.k
-    described = workshop.described("test")
-    with bar("evaluate"):
-        first = stage.evaluate(described, metrics, ks)
-    how = settings.evaluate.how
-    entries = []
-    for other in others:
-        theirs = _other(settings, stage, other, changes, shapes or ())
-        with bar(f"evaluate {other}"):
-            second = stage.evaluate(theirs, metrics, ks)
-        entries.append({"against": other, **_paired(first, second, how)})
-    _adjust(entries)
-    figures = first.summary(how)
-    return {
-        "metrics": figures,
-        "queries": len(stage.queries),
-        "comparisons": entries,
-        "audit": stage.audit().to_dict(),
-    }
-
-
 def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
     """Let the gate decide anew, on the configuration's test queries; `none` is not searched again for that."""
     registry = registry_of(settings)
@@ -156,7 +121,7 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
     stage = workshop.test
     metric = settings.gate_metric
     metrics, ks = gate_metrics(settings)
-    mine, live = _package(registry, str(version.version), stage), registry.package(champion)
+    mine, live = opened(registry, str(version.version), stage), registry.package(champion)
     gate = settings.registry.gate
     pair = (
         stage.evaluate(foreign(stage, mine), metrics, ks),
@@ -226,48 +191,10 @@ def saw_test(package: Package, stage: Stage, name: str) -> str | None:
     return f"{name} was trained on events of the {stage.split.stage} period and cannot be compared on it"
 
 
-def _package(registry: Registry, which: str, stage: Stage) -> Package:
+def opened(registry: Registry, which: str, stage: Stage) -> Package:
+    """A version's package; ConfigurationError where it was trained on what the stage asks."""
     version = registry.find(which)
     package = registry.package(version)
     if problem := saw_test(package, stage, f"version {version.version}"):
         raise ConfigurationError(f"{problem}; use queries later than its training.")
     return package
-
-
-def _other(
-    settings: RunSettings, stage: Stage, other: str, changes: list[str] | None, shapes: Sequence[Path]
-) -> Model | ForeignScorer:
-    if Path(other).suffix not in (".yaml", ".yml"):
-        return foreign(stage, _package(registry_of(settings), other, stage))
-    theirs = load(other, changes, shapes)
-    workshop = Workshop.open(theirs)
-    same_data = workshop.store.fingerprint == stage.store.fingerprint and theirs.data.repeats == stage.repeats
-    if not same_data or theirs.split != settings.split:
-        raise ConfigurationError(f"Compared models must share data and split, but those of `{other}` differ.")
-    return workshop.described("test")
-
-
-def _paired(first: Evaluation, second: Evaluation, how: Intervals) -> dict[str, Any]:
-    """The difference in every metric that has a value per query, on the queries of which both say something."""
-    found = {}
-    for name in first.values:
-        a, b, users = first.shared(second, name)
-        if not len(users):
-            continue
-        found[name] = {
-            **evaluators.paired(a, b, users, how.level, method=how.method).to_dict(),
-            "wilcoxon": evaluators.wilcoxon(a, b, users),
-            "detectable": evaluators.detectable(a, b, users, how.level)
-            if len(np.unique(users)) > 1
-            else None,
-        }
-    return found
-
-
-def _adjust(entries: list[dict[str, Any]]) -> None:
-    """Beside each p-value those that answer for all models compared: `holm` and `benjamini_hochberg`."""
-    for name in [name for name in entries[0] if name != "against" and all(name in each for each in entries)]:
-        p = [entry[name]["p"] for entry in entries]
-        adjusted = evaluators.holm(p), evaluators.benjamini_hochberg(p)
-        for entry, holm, hochberg in zip(entries, *adjusted, strict=True):
-            entry[name] |= {"holm": holm, "benjamini_hochberg": hochberg}

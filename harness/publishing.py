@@ -13,16 +13,19 @@ import mlflow
 
 import evaluators
 from harness import __version__, report
+from harness.calibration import calibration
 from harness.choosing import Chosen
 from harness.cost import Meter
 from harness.data import summarise
 from harness.errors import ConfigurationError
+from harness.examples import examples
 from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
 from harness.progress import bar, say
 from harness.registry.description import markdown
+from harness.registry.nested import reads
 from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
@@ -93,6 +96,8 @@ def publish(
             name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
         },
         "comparisons": comparisons,
+        "calibration": calibration(workshop, chosen, outcome.package.model),
+        "examples": examples(settings, stage, outcome.package.model),
         "ab": ab,
         "verdict": verdict,
     }
@@ -106,6 +111,9 @@ def publish(
             _metric_values(evaluation, comparisons) | _cost_values(cost),
             _tags(story),
         )
+        reads(registry.name, story["fingerprint"][:24], settings.data.event_locations[0])
+        line.update(note="nested runs")
+        registry.nest(run_id, token, story)
         version = registry.register(run_id, token, outcome.package, _tags(story))
         decision = registry.settle(version, outcome.decision, outcome.champion)
         if decision.promoted != outcome.decision.promoted:  # the champion changed meanwhile

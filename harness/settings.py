@@ -27,6 +27,7 @@ from harness.errors import ConfigurationError
 from harness.experiments.settings import AbSettings
 from harness.gate.settings import GateSettings
 from harness.off_policy.settings import OffPolicySettings
+from harness.report.settings import ReportSettings
 from harness.splits import SplitSettings
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
@@ -140,6 +141,7 @@ class RunSettings(_Settings):
     off_policy: OffPolicySettings | None = None
     ab: AbSettings = AbSettings()
     registry: RegistrySettings | None = None
+    report: ReportSettings = ReportSettings()
     seed: int = 0
     work: str = ".lethe/runs"
     """Where runs keep their work, relative to the working directory; on a cluster, storage that all nodes share."""

@@ -74,6 +74,7 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
                 "value": trial.value,
                 "family": "none" if is_control else found.space.family_of(trial.params),
                 "control": is_control,
+                "params": trial.params,
             }
             for trial, is_control in trials
         ],

@@ -107,6 +107,18 @@ def show_comparison(result: dict[str, Any]) -> None:
         out.print(table)
     if result["audit"]["leaks"]:
         out.print(result["audit"]["verdict"], markup=False)
+    if "report" in result:
+        out.print(f"report: {result['report']}", markup=False)
+
+
+def show_change(result: dict[str, Any]) -> None:
+    found = result["agreement"]
+    out.print(
+        f"{result['before']} to {result['after']}, {result['sampled']:,} users at {result['at']}: "
+        f"{found['overlap']['mean']:.1%} of a list stays, rank-biased overlap {found['rbo']['mean']:.2f}, "
+        f"{found['same']:.1%} have the very same list\nreport: {result['report']}",
+        markup=False,
+    )
 
 
 def show_search(result: dict[str, Any]) -> None:

@@ -77,7 +77,9 @@ class Workshop:
     @cached_property
     def key(self) -> str:
         """Names the run by what decides its results."""
-        whole = dict.fromkeys(("data", "work", "train", "registry", "ab", "evaluate", "off_policy"), True)
+        whole = dict.fromkeys(
+            ("data", "work", "train", "registry", "report", "ab", "evaluate", "off_policy"), True
+        )
         exclude: Any = {**whole, "search": {"max_failed": True, "concurrent": True}}
         content = [
             source_digest(),
@@ -94,7 +96,7 @@ class Workshop:
     @cached_property
     def told(self) -> Path:
         """Where what is told of the run lies: runs that differ in metrics, gate or A/B test share all other work."""
-        told = self.settings.model_dump(mode="json", include={"evaluate", "ab", "registry"})
+        told = self.settings.model_dump(mode="json", include={"evaluate", "ab", "registry", "report"})
         return self.folder / f"told-{_digest(told)}"
 
     @cached_property

@@ -22,6 +22,7 @@ from mlflow.tracking import MlflowClient
 
 from harness.errors import ConfigurationError, IncompleteError
 from harness.gate.decision import Decision
+from harness.registry import nested
 from harness.registry.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
 from harness.serving.package import Package
 
@@ -190,6 +191,10 @@ class Registry:
             ],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
+
+    def nest(self, run_id: str, token: str, story: dict[str, Any]) -> None:
+        """The search with its trials, training and evaluation as runs below a run; each once, however often told."""
+        nested.log(self.client, self._experiment(), run_id, token, list(nested.parts(story)))
 
     def register(self, run_id: str, token: str, package: Package, tags: dict[str, str]) -> Version:
         """Log the package as a model and make a version of it, once for each run of Lethe; alias it `candidate`."""

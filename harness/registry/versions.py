@@ -38,8 +38,8 @@ def diff(registry: Registry, first: str, second: str) -> dict[str, Any]:
         "name": registry.name,
         "versions": [a.version, b.version],
         "aliases": [list(a.aliases), list(b.aliases)],
-        **{part: _differing(mine[part], theirs[part]) for part in ("settings", "curves", "data")},
-        "metrics": _beside(mine["metrics"], theirs["metrics"]),
+        **{part: differing(mine[part], theirs[part]) for part in ("settings", "curves", "data")},
+        "metrics": beside(mine["metrics"], theirs["metrics"]),
         "same_queries": bool(mine["asked"]) and mine["asked"] == theirs["asked"],
         "decisions": [mine["decision"], theirs["decision"]],
     }
@@ -54,7 +54,7 @@ def _known(registry: Registry, version: Version) -> Facts:
     search = story.get("search")
     found = {
         "decision": json.loads(version.tags.get(DECISION_TAG, "null")),
-        "settings": flat(yaml.safe_load(story.get("configuration", "{}"))) | _chosen(story.get("terms", [])),
+        "settings": settings_of(story),
         "curves": {term["name"]: _curve(term) for term in story.get("terms", [])},
         "data": counts
         | {name: span[name] for name in ("first", "last") if name in span}
@@ -68,6 +68,11 @@ def _known(registry: Registry, version: Version) -> Facts:
     if search:
         found["search"] = {name: search[name] for name in ("trials", "failed", "best")}
     return found
+
+
+def settings_of(story: Mapping[str, Any]) -> Facts:
+    """What a version was made by: its configuration, flat, and what search and validation made of its terms."""
+    return flat(yaml.safe_load(story.get("configuration", "{}"))) | made_of(story.get("terms", []))
 
 
 def flat(tree: Any, where: str = "") -> Facts:
@@ -85,8 +90,8 @@ def flat(tree: Any, where: str = "") -> Facts:
     return found
 
 
-def _chosen(terms: list[Facts]) -> Facts:
-    """What the search and validation made of each term, beside what the configuration says."""
+def made_of(terms: list[Facts]) -> Facts:
+    """What the search and validation made of each term: ``chosen.<term>.<setting>``."""
     chosen: Facts = {}
     for term in terms:
         held = {"weight": term["weight"], **term["settings"]}
@@ -102,9 +107,16 @@ def _curve(term: Facts) -> Facts | None:
     return {**about, "words": half_life_of(term)}
 
 
-def _beside(mine: Facts, theirs: Facts) -> dict[str, list[Any]]:
-    return {name: [mine.get(name), theirs.get(name)] for name in {**mine, **theirs}}
+def beside(*sides: Facts) -> dict[str, list[Any]]:
+    """What each side has of every name that any has, None where it has it not."""
+    names = dict.fromkeys(name for side in sides for name in side)
+    return {name: [side.get(name) for side in sides] for name in names}
 
 
-def _differing(mine: Facts, theirs: Facts) -> dict[str, list[Any]]:
-    return {name: pair for name, pair in _beside(mine, theirs).items() if pair[0] != pair[1]}
+def differing(*sides: Facts) -> dict[str, list[Any]]:
+    """The same for the names of which the sides have not all one value.
+
+    >>> differing({"a": 1, "b": 2}, {"a": 1}, {"a": 1, "b": 3})
+    {'b': [2, None, 3]}
+    """
+    return {name: held for name, held in beside(*sides).items() if any(each != held[0] for each in held)}

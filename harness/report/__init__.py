@@ -14,7 +14,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
 - `search`: `trials`, `control_trials`, `failed`, `failures` [{`trial`, `error`}], `best` {`trial`,
-  `value`, `params`}, `history` [{`trial`, `value` (null: failed), `family`, `control`}], `importance`
+  `value`, `params`}, `history` [{`trial`, `value` (null: failed), `family`, `control`, `params`}], `importance`
   {parameter: share}, `importance_note`, `families_of` (the terms whose curve
   they are), `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
   `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with
@@ -33,6 +33,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
   metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion
   v3``)
+- `calibration`: what `harness.calibration.calibration` returns; `examples`: what `harness.examples.examples` returns
 - `ab`: what `evaluators.ab.Experiment.to_dict` returns; also, if given, `names` (the models of arms A and
   B) and `outcome` (what is compared)
 - `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`

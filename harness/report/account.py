@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from harness.report import words
 from harness.report.blocks import Block, Code, Facts, Gallery, Section, Shot, Table, Text
-from harness.report.parts import Summary, dig, items_of, maps, metric_of, text_of
-from harness.report.plots import slug
+from harness.report.parts import Summary, dig, items_of, maps, metric_of, slug, text_of
 from harness.report.words import finite
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.report import habit, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
 from harness.report.parts import (
@@ -12,9 +14,9 @@ from harness.report.parts import (
     items_of,
     maps,
     metric_of,
+    slug,
     text_of,
 )
-from harness.report.plots import slug
 from harness.report.words import finite
 
 
@@ -124,6 +126,8 @@ def search(summary: Summary) -> Section:
     chosen = [[name, words.compact(setting)] for name, setting in items_of(dig(best, "params"))]
     tables = [Table("What the search chose", ["Parameter", "Value"], chosen, (1,))] if chosen else []
     blocks.append(Gallery([*_shots(held, metric), *tables]))
+    if trials := _trials(held, metric):
+        blocks.append(trials)
     if sure := [_sure(name, cell) for name, cell in items_of(held.get("sure")) if cell]:
         head = ["Comparison", "Trial", "Difference", "p", "Reading"]
         blocks.append(Table("How sure the choice is", head, sure))
@@ -132,6 +136,25 @@ def search(summary: Summary) -> Section:
     if failures := [[text_of(f.get("trial")), text_of(f.get("error"))] for f in maps(held.get("failures"))]:
         blocks.append(Table("Trials that failed", ["Trial", "Error"], failures))
     return Section("search", title, blocks)
+
+
+def _trials(held: Summary, metric: str) -> Table | None:
+    """Every trial with what it tried, the best first; those that failed say so."""
+    trials = maps(held.get("history"))
+    if not any(trial.get("params") for trial in trials):
+        return None
+    ranked = sorted(trials, key=lambda trial: -(finite(trial.get("value")) or -math.inf))
+    rows = [
+        [
+            text_of(trial.get("trial")),
+            "control" if trial.get("control") else "search",
+            "failed" if finite(trial.get("value")) is None else words.number(trial.get("value")),
+            words.settings(dict(items_of(trial.get("params")))),
+        ]
+        for trial in ranked
+    ]
+    head = ["Trial", "Of", metric, "What it tried"]
+    return Table(f"All {words.counted(len(rows), 'trial')}, the best first", head, rows, (2,), True, True)
 
 
 def _sure(name: str, cell: object) -> list[str]:
@@ -157,6 +180,21 @@ def _shots(held: Summary, metric: str) -> list[Shot]:
             "search_importance",
             f"Importance of each searched parameter: {', '.join(shares)}.",
             f"Which parameters the value depended on. {caveat}".rstrip(" .") + ".",
+        ),
+        Shot(
+            "search_effects",
+            f"{metric} on validation of each trial by the value of each parameter, with medians.",
+            "Each parameter's effect: a dot is a trial, the diamond the best one; the line goes through the medians of "
+            "the trials in each fourth of the range, a bar is the median of a choice. Trials differ in all parameters "
+            "at once",
+            wide=True,
+        ),
+        Shot(
+            "search_parallel",
+            f"A line for each trial through its parameters to its {metric}; the best is the thick one.",
+            "All trials through their most important parameters, the better the darker, the best thick; a line breaks "
+            "where a trial has not the parameter. Ask a trial at its right end",
+            wide=True,
         ),
         Shot(
             "search_sure",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from harness.report import plots, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
+from harness.report.drawing import Drawing
 from harness.report.parts import Summary, dig, items_of, maps, rows_of, text_of
 from harness.report.words import finite
 
@@ -134,10 +133,10 @@ def _group(row: Summary) -> list[str]:
     return [text_of(row.get("name")), words.count(row.get("events")), half, _interval(row)]
 
 
-def figures(summary: Summary) -> dict[str, Figure]:
+def figures(summary: Summary) -> dict[str, Drawing]:
     """The chosen curve, the families, the half-lives of each scope."""
     held = summary.get("fading")
-    made: dict[str, Figure] = {}
+    made: dict[str, Drawing] = {}
     if (curve := _curve(held)) is not None:
         made["fading_curve"] = curve
     families = [
@@ -164,7 +163,7 @@ def figures(summary: Summary) -> dict[str, Figure]:
     return made
 
 
-def _curve(held: object) -> Figure | None:
+def _curve(held: object) -> Drawing | None:
     points = [(age, r) for age, r in rows_of(dig(held, "curve"), 2) if age is not None and r is not None]
     if len(points) < 2:
         return None
@@ -173,6 +172,7 @@ def _curve(held: object) -> Figure | None:
     figure, (ax,) = plots.canvas(2.7)
     ax.plot([age for age, _ in points], [r for _, r in points], color=plots.BLUE, linewidth=2.2)
     worded = plots.age_axis(ax, [age for age, _ in points], unit)
+    plots.told_curve(figure, ax, points, unit)
     ax.set_ylim(0, max(1.04, *(1.04 * r for _, r in points)))
     value, low, high = (finite(dig(half, end)) for end in ("value", "low", "high"))
     if low is not None and high is not None:

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness.report import fading, habit, plots, rolling, words
+from harness.report import calibration, fading, habit, people, plots, rolling, search_figures, words
+from harness.report.drawing import Drawing
 from harness.report.log_figures import data
-from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, text_of
-from harness.report.plots import slug
+from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, slug, text_of
 from harness.report.words import finite
 
-Figures = dict[str, Figure]
+Figures = dict[str, Drawing]
 
 
 def figures(summary: Mapping[str, Any]) -> Figures:
@@ -27,10 +26,12 @@ def figures(summary: Mapping[str, Any]) -> Figures:
         habit.figures,
         families,
         fading.figures,
-        search,
+        search_figures.figures,
         training,
         evaluation,
         segments,
+        calibration.figures,
+        people.figures,
         rolling.figures,
         ab,
     ):
@@ -45,7 +46,7 @@ def curves(summary: Mapping[str, Any]) -> Figures:
         held = curves_of(term)
         unit = text_of(held[0].get("unit"), "days") if held else ""
         drawn = [
-            (points, finite(curve.get("half_life")))
+            (points, finite(curve.get("half_life")), text_of(curve.get("name"), ""))
             for curve in held
             if text_of(curve.get("unit"), "days") == unit and len(points := _points(curve)) > 1
         ]
@@ -53,10 +54,12 @@ def curves(summary: Mapping[str, Any]) -> Figures:
             continue
         figure, (ax,) = plots.canvas(2.7)
         colour = plots.SERIES[place % len(plots.SERIES)]
-        for points, _ in drawn:
+        for points, _, _ in drawn:
             ax.plot([a for a, _ in points], [r for _, r in points], color=colour, linewidth=2.2)
         worded = plots.age_axis(ax, [a for a, _ in drawn[0][0]], unit)
-        ax.set_ylim(0, max(1.04, *(1.04 * r for points, _ in drawn for _, r in points)))
+        for points, _, name in drawn:
+            plots.told_curve(figure, ax, points, unit, name)
+        ax.set_ylim(0, max(1.04, *(1.04 * r for points, _, _ in drawn for _, r in points)))
         if len(drawn) == 1 and drawn[0][1] is not None:
             _mark_half_life(ax, drawn[0][1], unit, colour)
         plots.label(ax, _age(unit, worded), "retention")
@@ -93,7 +96,13 @@ def _age(unit: str, worded: bool) -> str:
 def families(summary: Mapping[str, Any]) -> Figures:
     """Each family's paired difference to the best one."""
     rows = [
-        plots.Dot(text_of(f.get("family")), difference, finite(f.get("low")), finite(f.get("high")), _mark(f))
+        plots.Dot(
+            text_of(f.get("family")),
+            difference,
+            finite(f.get("low")),
+            finite(f.get("high")),
+            plots.mark_of(f),
+        )
         for f in maps(dig(summary, "search", "families"))
         if (difference := finite(f.get("difference"))) is not None
     ]
@@ -102,62 +111,6 @@ def families(summary: Mapping[str, Any]) -> Figures:
         if rows
         else {}
     )
-
-
-def search(summary: Mapping[str, Any]) -> Figures:
-    """Value by trial, importance, and how far the best is ahead."""
-    made: Figures = {}
-    trials = [
-        (n, t, finite(t.get("value"))) for n, t in enumerate(maps(dig(summary, "search", "history")), 1)
-    ]
-    if any(value is not None for _, _, value in trials):
-        made["search_history"] = _history(trials, _metric(summary))
-    shares = [
-        (k, v) for k, raw in items_of(dig(summary, "search", "importance")) if (v := finite(raw)) is not None
-    ]
-    if shares:
-        shares = sorted(shares, key=lambda pair: -pair[1])[:12]
-        made["search_importance"] = plots.bars(
-            [k for k, _ in shares], [max(0, v) for _, v in shares], "importance"
-        )
-    sure = [
-        plots.Dot(
-            f"best {words.MINUS} {name.replace('_', ' ')}",
-            difference,
-            finite(dig(c, "low")),
-            finite(dig(c, "high")),
-            _mark(c),
-        )
-        for name, c in items_of(dig(summary, "search", "sure"))
-        if (difference := finite(dig(c, "difference"))) is not None
-    ]
-    if sure:
-        made["search_sure"] = plots.dots(sure, f"{_metric(summary)} on validation", zero=True)
-    return made
-
-
-def _history(trials: list[tuple[int, Mapping[str, Any], float | None]], metric: str) -> Figure:
-    figure, (ax,) = plots.canvas(2.9)
-    best: list[tuple[int, float]] = []
-    for control, shape, colour, name in (
-        (False, "o", plots.BLUE, "trial"),
-        (True, "^", plots.ORANGE, "control"),
-    ):
-        points = [(n, v) for n, t, v in trials if bool(t.get("control")) == control and v is not None]
-        if points:
-            ax.plot(*zip(*points, strict=True), shape, color=colour, markersize=5, alpha=0.85, label=name)
-        if not control:
-            for n, v in points:
-                best.append((n, max(v, best[-1][1]) if best else v))
-    if best:
-        ax.step(*zip(*best, strict=True), where="post", color=plots.INK, linewidth=1.3, label="best so far")
-    if lost := [n for n, _, v in trials if v is None]:
-        floor = min(v for _, _, v in trials if v is not None)
-        ax.plot(lost, [floor] * len(lost), "x", color=plots.VERMILLION, markersize=6, label="failed")
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    plots.label(ax, "trial, in order", metric)
-    plots.legend(figure, ax, 4)
-    return figure
 
 
 def training(summary: Mapping[str, Any]) -> Figures:
@@ -182,6 +135,8 @@ def training(summary: Mapping[str, Any]) -> Figures:
         for ax, (name, colour, points) in zip(axes, drawn, strict=True):
             ax.plot(*zip(*points, strict=True), "-o", color=colour, markersize=3.5, linewidth=1.6)
             ax.yaxis.set_major_locator(MaxNLocator(4))
+            for epoch, value in points:
+                figure.tell(ax, epoch, value, f"epoch {epoch}: {name} {words.number(value)}")
             if best is not None:
                 ax.axvline(best, color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
             plots.label(ax, y=name)
@@ -216,7 +171,7 @@ def evaluation(summary: Mapping[str, Any]) -> Figures:
             gain,
             finite(dig(cell, "low")),
             finite(dig(cell, "high")),
-            _mark(cell),
+            plots.mark_of(cell),
         )
         for c in maps(summary.get("comparisons"))
         if (gain := finite(dig(cell := c.get(metric), "difference"))) is not None
@@ -248,7 +203,7 @@ def ab(summary: Mapping[str, Any]) -> Figures:
         "always-valid": dig(summary, "ab", "always", "absolute"),
     }
     rows = [
-        plots.Dot(name, value, low, high, _mark({"low": low, "high": high}))
+        plots.Dot(name, value, low, high, plots.mark_of({"low": low, "high": high}))
         for name, lift in held.items()
         if (value := finite(dig(lift, "value"))) is not None
         for low, high in [(finite(dig(lift, "low")), finite(dig(lift, "high")))]
@@ -258,7 +213,3 @@ def ab(summary: Mapping[str, Any]) -> Figures:
 
 def _metric(summary: Mapping[str, Any]) -> str:
     return words.metric(metric_of(summary))
-
-
-def _mark(cell: object) -> str:
-    return {"better": "good", "worse": "bad"}.get(words.judged(cell), "open")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from harness.report import plots, words
 from harness.report.blocks import Block, Gallery, Shot, Text
-from harness.report.parts import Summary, maps, rows_of, text_of
+from harness.report.drawing import Drawing
+from harness.report.parts import Summary, maps, rows_of, slug, text_of
 from harness.report.words import finite
 
 MEANING = {
@@ -34,7 +33,7 @@ def blocks(term: Summary) -> list[Block]:
     return [Text(told, "note"), Gallery(shots)]
 
 
-def figures(summary: Summary) -> dict[str, Figure]:
+def figures(summary: Summary) -> dict[str, Drawing]:
     """A picture of each factor of each term; those of one unit share it."""
     return {
         _figure(term, unit): _draw(factors, unit)
@@ -45,7 +44,7 @@ def figures(summary: Summary) -> dict[str, Figure]:
 
 
 def _figure(term: Summary, unit: str) -> str:
-    return plots.slug("own", term.get("name", "term"), unit)
+    return slug("own", term.get("name", "term"), unit)
 
 
 def _of_unit(term: Summary, unit: str) -> list[Summary]:
@@ -66,16 +65,26 @@ def _told(factor: Summary) -> str:
     name, unit = text_of(factor.get("name")), text_of(factor.get("unit"))
     if (half := finite(factor.get("half_life"))) is not None:
         return f"{name}: half of the highest is left after {words.duration(half, unit)}"
-    highest = max(_points(factor), key=lambda point: point[1])
-    return f"{name}: highest at {words.compact(round(highest[0], 2))}"
+    highest, _ = max(_points(factor), key=lambda point: point[1])
+    return f"{name}: highest at {_at(highest, unit)}"
 
 
-def _draw(factors: list[Summary], unit: str) -> Figure:
+def _at(x: float, unit: str) -> str:
+    if unit in ("hours", "intervals"):
+        return f"{words.compact(round(x, 2))} {'hours apart' if unit == 'hours' else '× the interval'}"
+    return words.duration(x, unit)
+
+
+def _draw(factors: list[Summary], unit: str) -> Drawing:
     figure, (ax,) = plots.canvas(2.7)
     for colour, style, each in zip(plots.SERIES, ("-", "--"), factors, strict=False):
         points = _points(each)
         at, share = [x for x, _ in points], [y for _, y in points]
         ax.plot(at, share, color=colour, linestyle=style, linewidth=2.2, label=text_of(each.get("name")))
+        for x, y in points:
+            figure.tell(
+                ax, x, y, f"{text_of(each.get('name'))}, {_at(x, unit)}: {words.share(y)} of the highest"
+            )
     plots.age_axis(ax, at, unit)
     ax.set_ylim(0, 1.04)
     if len(factors) > 1:

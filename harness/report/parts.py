@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,3 +67,8 @@ def half_life_of(term: object) -> str:
     return durations(
         (curve.get("half_life"), text_of(curve.get("unit"), "days")) for curve in curves_of(term)
     )
+
+
+def slug(*parts: object) -> str:
+    """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
+    return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)

@@ -6,15 +6,14 @@ Colours are those of Okabe and Ito, and no meaning is carried by colour alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from harness.report.words import MINUS, duration, number
+from harness.report.drawing import Drawing
+from harness.report.words import MINUS, duration, duration_interval, interval, judged, number, share
 
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
     "#0072b2",
@@ -27,6 +26,7 @@ BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
 INK, MUTED, RULE = "#22292f", "#66717b", "#dfe3e6"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 WIDTH, HEIGHT, LETTERS = 5.2, 2.9, 9.5
+SPOTS = 14  # of a curve that can be asked for its value
 TICKS = {
     "days": (
         (1 / 1440, "1 min"),
@@ -53,6 +53,11 @@ class Dot:
     low: float | None = None
     high: float | None = None
     mark: str = "good"
+    told: str = ""
+    """What it says of itself in words, where that is not the value with its interval."""
+
+    def said(self, sign: bool) -> str:
+        return f"{self.label}: {interval(self.value, self.low, self.high, sign=sign)}"
 
 
 _MARKS = {
@@ -63,9 +68,9 @@ _MARKS = {
 }
 
 
-def slug(*parts: object) -> str:
-    """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
-    return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)
+def mark_of(cell: object) -> str:
+    """The mark of a difference ``{"low", "high"}``: good, bad, or open where it cannot be told from zero."""
+    return {"better": "good", "worse": "bad"}.get(judged(cell), "open")
 
 
 def plain(text: object, width: int = 26) -> str:
@@ -75,9 +80,9 @@ def plain(text: object, width: int = 26) -> str:
     return short.replace("$", r"\$")
 
 
-def canvas(height: float = HEIGHT, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def canvas(height: float = HEIGHT, rows: int = 1) -> tuple[Drawing, list[Axes]]:
     """A figure with `rows` styled axes, one above the other on a common x axis."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
+    figure = Drawing(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     axes = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
     for ax in axes:
         styled(ax)
@@ -100,7 +105,7 @@ def label(ax: Axes, x: str = "", y: str = "") -> None:
     ax.set_ylabel(plain(y, 40), fontsize=LETTERS, color=INK)
 
 
-def legend(figure: Figure, ax: Axes, columns: int = 3) -> None:
+def legend(figure: Drawing, ax: Axes, columns: int = 3) -> None:
     """A legend above the axes, where it covers nothing."""
     handles, names = ax.get_legend_handles_labels()
     if handles:
@@ -143,13 +148,13 @@ def age_axis(ax: Axes, ages: Sequence[float], unit: str) -> bool:
     return len(ticks) >= 2
 
 
-def dots(rows: Sequence[Dot], x: str, *, zero: bool = False) -> Figure:
+def dots(rows: Sequence[Dot], x: str, *, zero: bool = False) -> Drawing:
     """Values with intervals, one row each; `zero` draws the line that a difference must clear.
 
     Differences of very different sizes stand in two panels, each with a scale of its own.
     """
     groups = _by_size(rows) if zero else [list(rows)]
-    figure = Figure(
+    figure = Drawing(
         figsize=(WIDTH, 0.3 + 0.45 * len(groups) + 0.31 * max(2, len(rows))),
         layout="constrained",
         facecolor="white",
@@ -158,13 +163,15 @@ def dots(rows: Sequence[Dot], x: str, *, zero: bool = False) -> Figure:
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, group in zip(axes, groups, strict=True):
         _dots(ax, group, zero)
+        for place, row in zip(range(len(group))[::-1], group, strict=True):
+            figure.tell(ax, row.value, place, row.told or row.said(zero))
     label(axes[-1], x)
     return figure
 
 
-def half_lives(rows: Sequence[Dot], unit: str) -> Figure:
+def half_lives(rows: Sequence[Dot], unit: str) -> Drawing:
     """Ages with intervals, one row each, in words; on a logarithmic axis where they span much."""
-    figure = dots(rows, "")
+    figure = dots([replace(row, told=_half_life(row, unit)) for row in rows], "")
     ax = figure.axes[0]
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end]
     worded = age_axis(ax, [min(ends) / 1.2, max(ends) * 1.2], unit)
@@ -172,6 +179,20 @@ def half_lives(rows: Sequence[Dot], unit: str) -> Figure:
     for text, row in zip(ax.texts, rows, strict=True):
         text.set_text(duration(row.value, unit))
     return figure
+
+
+def _half_life(row: Dot, unit: str) -> str:
+    return f"{row.label}: {duration_interval(row.value, row.low, row.high, unit)}"
+
+
+def told_curve(
+    figure: Drawing, ax: Axes, points: Sequence[tuple[float, float]], unit: str, name: str = ""
+) -> None:
+    """Let a retention curve, pairs (age, share left), say what is left at some of its ages."""
+    seen = [point for point in points if point[0] > 0]
+    for age, left in seen[:: max(1, len(seen) // SPOTS)]:
+        head = f"{name}: " if name else ""
+        figure.tell(ax, age, left, f"{head}after {duration(age, unit)} {share(left)} is left")
 
 
 def _by_size(rows: Sequence[Dot]) -> list[list[Dot]]:
@@ -213,7 +234,7 @@ def _dots(ax: Axes, rows: Sequence[Dot], zero: bool) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", MINUS)))
 
 
-def bars(names: Sequence[str], values: Sequence[float], x: str) -> Figure:
+def bars(names: Sequence[str], values: Sequence[float], x: str) -> Drawing:
     """Horizontal bars with their share written at the end."""
     figure, (ax,) = canvas(0.7 + 0.3 * max(2, len(names)))
     places = list(range(len(names)))[::-1]
@@ -229,6 +250,7 @@ def bars(names: Sequence[str], values: Sequence[float], x: str) -> Figure:
             fontsize=LETTERS,
             color=INK,
         )
+        figure.tell(ax, value, place, f"{names[len(names) - 1 - place]}: {share(value)}")
     ax.set_yticks(places, [plain(name) for name in names])
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(0, 1.14 * max([*values, 1e-9]))

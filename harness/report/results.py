@@ -6,13 +6,12 @@ from typing import Any
 
 from evaluators import METRICS, Coverage
 from harness.report import words
-from harness.report.blocks import Block, Code, Facts, Gallery, Section, Shot, Table, Text
+from harness.report.blocks import Block, Code, Facts, Filter, Gallery, Part, Section, Shot, Table, Text
 from harness.report.opening import AGAINST, relative
-from harness.report.parts import Summary, dig, items_of, maps, metric_of, text_of
-from harness.report.plots import slug
+from harness.report.parts import Summary, dig, items_of, maps, metric_of, slug, text_of
 from harness.report.words import finite
 
-_SEGMENTS = {
+SEGMENTS = {
     "recency": ("By time since the user's last event", "Last event"),
     "history": ("By length of the user's history", "Events before"),
     "cold": ("People that training knows, and others", "User"),
@@ -127,23 +126,27 @@ def segments(summary: Summary) -> Section:
     ]
     if not kinds:
         return Section("segments", "Segments", [Text("No segment was evaluated apart.", "note")])
+    parts = [_segment(summary, kind, held) for kind, held in kinds]
+    return Section("segments", "Segments", [Filter("Show", parts, "all segments")])
+
+
+def _segment(summary: Summary, kind: str, parts: object) -> Part:
+    """One kind of segments: its picture, and its figures."""
     metric = words.metric(metric_of(summary))
-    cells: list[Shot | Table] = []
-    for kind, parts in kinds:
-        title, column = _SEGMENTS.get(kind, (f"By {kind}", kind.capitalize()))
-        names = words.listed(words.bucket(name) for name, _ in items_of(parts))
-        cells.append(Shot(slug("segment", kind), f"{metric} {title[0].lower()}{title[1:]}: {names}.", title))
-        rows = [
-            [
-                words.bucket(name),
-                words.count(dig(part, "queries")),
-                words.count(dig(part, "users")),
-                words.of(dig(part, "metrics", metric_of(summary))),
-            ]
-            for name, part in items_of(parts)
+    title, column = SEGMENTS.get(kind, (f"By {kind}", kind.capitalize()))
+    names = words.listed(words.bucket(name) for name, _ in items_of(parts))
+    shot = Shot(slug("segment", kind), f"{metric} {title[0].lower()}{title[1:]}: {names}.", title)
+    rows = [
+        [
+            words.bucket(name),
+            words.count(dig(part, "queries")),
+            words.count(dig(part, "users")),
+            words.of(dig(part, "metrics", metric_of(summary))),
         ]
-        cells.append(Table(title, [column, "Queries", "Users", metric], rows, (1, 2, 3)))
-    return Section("segments", "Segments", [Gallery(cells)])
+        for name, part in items_of(parts)
+    ]
+    table = Table(title, [column, "Queries", "Users", metric], rows, (1, 2, 3), sortable=len(rows) > 2)
+    return Part(title, [Gallery([shot, table])])
 
 
 def audit(summary: Summary) -> Section:

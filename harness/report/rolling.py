@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from harness.report import plots, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
+from harness.report.drawing import Drawing
 from harness.report.parts import Summary, dig, maps, text_of
 from harness.report.words import finite
 
@@ -76,7 +75,7 @@ def _older(each: Mapping[str, Any]) -> str:
     return words.counted(each.get("periods"), "period")
 
 
-def figures(summary: Mapping[str, Any]) -> dict[str, Figure]:
+def figures(summary: Mapping[str, Any]) -> dict[str, Drawing]:
     """Older minus freshest, by how many periods older."""
     held = dig(summary, "evaluation", "rolling")
     marks = {"better": "good", "worse": "bad"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
+from harness.report.drawing import Drawing
 from harness.report.plots import INK, MUTED, RULE
 
 # Text stays text (it can be searched and takes the page's font); a fixed salt makes the ids the same.
@@ -17,8 +18,39 @@ _SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lethe"}
 _INKS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", "#ffffff": "var(--paper)"}
 
 
-def inline(figure: Figure, name: str, alt: str) -> Markup:
-    """The figure's ``<svg>`` with `alt` as its label; every id starts with `name`, so none is there twice."""
+@dataclass(frozen=True)
+class Spot:
+    """A mark of a figure where it stands in the picture: `line` is the id of what lights up with it."""
+
+    x: float
+    y: float
+    text: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in a page: the ``<svg>`` that is seen, its size in points, and the spots that lie over it."""
+
+    svg: Markup
+    width: float
+    height: float
+    spots: list[Spot]
+
+
+def picture(figure: Drawing, name: str, alt: str) -> Picture:
+    """The figure with `alt` as its label; every id starts with `name`, so none is there twice."""
+    svg = inline(figure, name, alt)
+    width, height = (72 * float(side) for side in figure.get_size_inches())
+    spots = [
+        Spot(round(x, 1), round(y, 1), mark.text, f"{name}-{mark.line}" if mark.line else "")
+        for mark, (x, y) in zip(figure.marks, figure.places(), strict=True)
+    ]
+    return Picture(svg, width, height, spots)
+
+
+def inline(figure: Drawing, name: str, alt: str) -> Markup:
+    """The figure's ``<svg>`` alone."""
     out = io.StringIO()
     with mpl.rc_context(_SETTINGS):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})

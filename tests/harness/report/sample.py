@@ -88,6 +88,8 @@ def summary() -> dict[str, Any]:
             {"against": "trend", "ndcg@10": difference(0.1826, 0.0160, 0.0001)},
             {"against": "champion v3", "ndcg@10": difference(0.0039, 0.0031, 0.013)},
         ],
+        "calibration": _calibration(),
+        "examples": _examples(),
         "ab": _ab(),
         "model": {
             "name": "online-retail",
@@ -150,6 +152,7 @@ def _search() -> dict[str, Any]:
             "value": round(0.291 - abs(draw.gauss(0, 0.010 - 0.00012 * n)), 4),
             "family": names[n % 4],
             "control": False,
+            "params": _tried(n, names[n % 4]) if n % 5 == 0 else None,  # a picture of all 48 takes its time
         }
         for n in range(48)
     ]
@@ -161,6 +164,7 @@ def _search() -> dict[str, Any]:
             "value": round(0.279 - abs(draw.gauss(0, 0.005)), 4),
             "family": "none",
             "control": True,
+            "params": {"linear.l2": 500.0},
         }
         for n in range(48)
     ]
@@ -206,6 +210,51 @@ def _search() -> dict[str, Any]:
             "none": {"trial": "c012", **difference(0.0124, 0.0040, 0.0001)},
         },
     }
+
+
+def _tried(n: int, family: str) -> dict[str, Any]:
+    """Parameters of a trial: a shape that only one family has, a number over two decades, a number from a list."""
+    shape = {"own.exponent": 0.25 + n / 30} if family == "power" else {}
+    params = {"own.family": family, "own.tau": 10 ** (n / 24), "linear.l2": (200.0, 500.0, 1000.0)[n % 3]}
+    return params | shape
+
+
+def _calibration() -> dict[str, Any]:
+    expected = [0.001 * 1.8**n for n in range(10)]
+    bins = [
+        {"predicted": p, "observed": 1.2 * p, "low": 0.9 * p, "high": 1.5 * p, "count": 921} for p in expected
+    ]
+    told = "Of what a user takes next the model expects 4.3 % to be any one item of its list, and 4.9 % was."
+    return {"temperature": 0.71, "k": 10, "queries": 921, "bins": bins, "error": 0.006, "sentence": told}
+
+
+def _examples() -> dict[str, Any]:
+    def moment(days: float, left: float, *titles: str) -> dict[str, Any]:
+        return {
+            "at": 1_322_000_000 - 86_400 * days,
+            "age": days,
+            "left": left,
+            "events": len(titles),
+            "titles": list(titles),
+        }
+
+    shown = [
+        {"rank": 1, "item": "22423", "title": "REGENCY CAKESTAND", "hit": True, "last": 3.0},
+        {"rank": 2, "item": "85123A", "title": "WHITE HANGING HEART", "hit": False, "last": None},
+    ]
+    users = [
+        {
+            "user": name,
+            "at": 1_322_000_000,
+            "events": 3,
+            "gone": 1,
+            "moments": [moment(200, 0.05, "PARTY BUNTING"), moment(3, 0.8, "REGENCY CAKESTAND", "JAM SET")],
+            "list": shown,
+            "missed": ["ALARM CLOCK"],
+        }
+        for name in ("17850", "13047")
+    ]
+    return {"rule": "Users are chosen by rule.", "term": "own", "forgotten": 0.1, "users": users}
 
 
 def _terms() -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ import matplotlib as mpl
 import pytest
 
 from harness.report import figures
+from harness.report.drawing import Drawing
 from harness.report.plots import Dot, dots, plain
-from harness.report.svg import inline
+from harness.report.svg import inline, picture
 
 from .sample import summary
 
@@ -29,47 +30,57 @@ NAMES = [
         "families",
     ),
     *("fading_curve", "fading_families", "fading_category", "fading_event_type", "fading_history"),
-    *("search_history", "search_importance", "search_sure"),
+    *("search_history", "search_importance", "search_effects", "search_parallel", "search_sure"),
     *("training_0_mlp_pretrain", "training_1_mlp_finetune", "models", "comparisons"),
-    *("segment_recency", "segment_history", "segment_novelty", "ab"),
+    *("segment_recency", "segment_history", "segment_novelty"),
+    *("calibration", "people_0", "people_1", "ab"),
 ]
 
 
-def test_every_part_has_its_figure() -> None:
-    assert list(figures(summary())) == NAMES
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Drawing]:
+    return figures(summary())
 
 
-def test_figures_are_the_same_every_time_and_touch_nothing_global() -> None:
+def test_every_part_has_its_figure(drawn: dict[str, Drawing]) -> None:
+    assert list(drawn) == NAMES
+
+
+def test_figures_are_the_same_every_time_and_touch_nothing_global(drawn: dict[str, Drawing]) -> None:
     before = dict(mpl.rcParams)
-    first, second = ({n: str(inline(f, n, "x")) for n, f in figures(summary()).items()} for _ in range(2))
+    first, second = ({n: picture(f, n, "x") for n, f in made.items()} for made in (drawn, figures(summary())))
     assert first == second
     assert dict(mpl.rcParams) == before
 
 
-def test_a_figure_can_be_saved_as_png() -> None:
+def test_a_figure_can_be_saved_as_png(drawn: dict[str, Drawing]) -> None:
     out = io.BytesIO()
-    figures(summary())["models"].savefig(out, format="png")
+    drawn["models"].savefig(out, format="png")
     assert out.getvalue().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    "key", ["data", "search", "terms", "fading", "training", "evaluation", "models", "comparisons", "ab"]
+    "key",
+    [
+        *("data", "search", "terms", "fading", "training", "evaluation", "models", "comparisons"),
+        *("calibration", "examples", "ab"),
+    ],
 )
 def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
     less: dict[str, Any] | None = {} if key < "d" else None
     assert set(figures(summary() | {key: less})) < set(NAMES)
 
 
-def test_curve_shows_the_half_life_in_words() -> None:
-    texts = [t.get_text() for t in figures(summary())["curve_2_mlp"].axes[0].texts]
+def test_curve_shows_the_half_life_in_words(drawn: dict[str, Drawing]) -> None:
+    texts = [t.get_text() for t in drawn["curve_2_mlp"].axes[0].texts]
     assert texts == ["half-life 3.2 moments"]
 
 
-def test_every_head_has_its_line() -> None:
-    (ax,) = figures(summary())["curve_3_transformer"].axes
-    drawn: list[Any] = [line.get_ydata() for line in ax.get_lines()]
-    assert [len(y) for y in drawn] == [70, 70]
-    assert drawn[0][-1] < drawn[1][-1]
+def test_every_head_has_its_line(drawn: dict[str, Drawing]) -> None:
+    (ax,) = drawn["curve_3_transformer"].axes
+    lines: list[Any] = [line.get_ydata() for line in ax.get_lines()]
+    assert [len(y) for y in lines] == [70, 70]
+    assert lines[0][-1] < lines[1][-1]
 
 
 def test_both_kinds_of_day_share_a_picture() -> None:
@@ -84,8 +95,8 @@ def test_differences_of_another_size_have_a_panel_of_their_own() -> None:
     assert len(dots([small, large], "x").axes) == 1
 
 
-def test_control_trials_look_different_and_failures_are_drawn() -> None:
-    (ax,) = figures(summary())["search_history"].axes
+def test_control_trials_look_different_and_failures_are_drawn(drawn: dict[str, Drawing]) -> None:
+    (ax,) = drawn["search_history"].axes
     shapes = {line.get_label(): line.get_marker() for line in ax.get_lines()}
     assert shapes == {"trial": "o", "control": "^", "best so far": "None", "failed": "x"}
     best: Any = next(line for line in ax.get_lines() if line.get_label() == "best so far").get_ydata()
