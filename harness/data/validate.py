@@ -105,7 +105,7 @@ def validate(batch: RawBatch, settings: DataSettings) -> Validated:
         weight = _numbers(batch.columns["weight"])
         # What float32 cannot hold becomes infinite, and is set aside as such.
         with np.errstate(over="ignore"):
-            weights = weight.values.astype(np.float32)
+            weights = weight.values.astype(np.float32) + np.float32(0)  # −0 becomes 0: equal, and alike
         broken["encoding"] |= weight.encoding
         broken["missing_weight"] = weight.missing
         broken["unparsable_weight"] = weight.unparsable
