@@ -153,7 +153,7 @@ def test_the_first_error_ends_all(at_once: int) -> None:
 
 @pytest.mark.slow
 def test_over_ray_it_is_the_same(
-    log: Write, settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_session: str, log: Write, settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [log([*MANY[n::3], BAD[n]], f"{n}.csv") for n in range(3)]
     here = prepare(settings(paths, max_rejected=0.1))
