@@ -51,9 +51,11 @@ def _emit(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]]
 
 @app.command()
 def prepare(config: Config, set_: Changes = None, with_: With = None, as_json: Json = False) -> None:
-    """Read, validate and pack the event log of a configuration.
+    """Read, validate and pack the event log of a configuration, or append the files that are new since.
 
-    Example: lethe prepare configs/quickstart.yaml
+    A preparation that was killed goes on where it was.
+
+    Example: lethe prepare configs/quickstart.yaml --set data.memory=2GB
     """
     from harness.workshop import Workshop
 
@@ -66,6 +68,8 @@ def prepare(config: Config, set_: Changes = None, with_: With = None, as_json: J
         "rejected": counts.rejected,
         "reasons": counts.by_reason,
         "duplicates": counts.duplicates,
+        "segments": store.segments,
+        "appended": 0 if store.reused else store.appended,
         "store": str(store.path),
         "rejected_file": str(store.rejected_file),
         "fingerprint": store.fingerprint,

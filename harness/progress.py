@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,9 @@ from rich.progress import (
 )
 from rich.table import Column
 
+TOLD_EVERY = 10.0
+"""Seconds between two lines of one piece of work, in a log file."""
+
 console = Console(stderr=True, highlight=False)
 
 
@@ -28,13 +32,22 @@ def say(message: str) -> None:
 class Bar:
     """A line of progress: with a total it is a bar, without one a clock that shows that work goes on."""
 
-    def __init__(self, progress: Progress, task: int) -> None:
+    def __init__(self, progress: Progress, task: int, title: str) -> None:
         self._progress = progress
         self._task = task
+        self._title = title
+        self._told = time.monotonic()
 
     def update(self, done: int | None = None, total: int | None = None, note: str | None = None) -> None:
         fields: dict[str, object] = {} if note is None else {"note": note}
         self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]
+
+    def tell(self, message: str) -> None:
+        """Show where the work is; where stderr is no terminal, say it now and then."""
+        self.update(note=message)
+        if not console.is_terminal and time.monotonic() - self._told >= TOLD_EVERY:
+            self._told = time.monotonic()
+            say(f"{self._title}: {message}")
 
 
 @contextmanager
@@ -52,7 +65,7 @@ def bar(title: str, total: int | None = None) -> Iterator[Bar]:
     )
     with progress:
         task = progress.add_task(title, total=total, note="")
-        yield Bar(progress, task)
+        yield Bar(progress, task, title)
 
 
 @contextmanager

@@ -64,8 +64,9 @@ class Workshop:
     def open(cls, settings: RunSettings) -> Workshop:
         """Prepare the data (or find them prepared) and open the run's folder."""
         with bar("prepare") as line:
-            store = prepare(settings.data, lambda message: line.update(note=message))
-        found = "found packed" if store.reused else "packed"
+            store = prepare(settings.data, line.tell)
+        appended = f"packed, {store.appended:,} of them appended," if store.segments > 1 else "packed"
+        found = "found packed" if store.reused else appended
         counts = store.counts
         say(
             f"data: {counts.events:,} events, {counts.users:,} users, {counts.items:,} items {found} in {store.path}"

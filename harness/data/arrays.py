@@ -1,143 +1,164 @@
-"""Good rows, in any order and any number, to numbered, sorted and packed arrays. DuckDB sorts, on the disk if
-need be.
+"""Pieces to the arrays of a packed log: encoded piece by piece, sorted shard by shard, put together.
+
+A shard is a range of users, so the arrays of the shards one after another are those of the log.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from harness.data.disk import HashedFile
-from harness.data.errors import DataError
-from harness.data.items import ItemTable, align, main_categories
-from harness.data.store import CATEGORY_NAMES, ITEMS, TYPE_NAMES, USERS
-from trainers.log import CATEGORY, LAYOUT
+from harness.data.engine import connect
+from harness.data.numbering import Numbers
+from harness.data.pieces import IDS, ROWS
+from harness.data.rows import ORDER, Rows, found, repeated, sorted_rows, take
+from harness.data.segments import Segment
+from harness.data.work import unit
+from trainers.log import LAYOUT
 
-MEMORY_LIMIT = "1500MB"
-"""What the sort may hold in memory; beyond it goes to the disk, beside the store."""
-_SORTED_ROWS = 1 << 18
-_MOST_TYPES = int(np.iinfo(LAYOUT["types"]).max) + 1
+_CHUNK = 1 << 24
+_COLUMNS = {"users": "user", "items": "item", "times": "time", "weights": "weight", "types": "type"}
+
+
+def encode(piece: Path, numbers: Numbers, folder: Path, memory: int) -> None:
+    """Write the rows of a piece in the log's numbers, a batch for each shard, and drop those in the piece's."""
+    target = folder / "encoded" / f"{piece.name}"
+    if not target.exists():
+        with unit(target) as made, pa.memory_map(str(piece / ROWS)) as file:
+            coded = pa.ipc.open_file(file).read_all()
+            rows: dict[str, Any] = {}
+            for name, column in _COLUMNS.items():
+                values = coded.column(column).to_numpy()
+                if column in IDS:
+                    values = _numbers_of(piece, column, numbers, made / "spill", memory)[values]
+                rows[name] = values
+            _write_shards(made / ROWS, rows, np.array(numbers.bounds))
+    (piece / ROWS).unlink(missing_ok=True)
+
+
+def _numbers_of(
+    piece: Path, column: str, numbers: Numbers, spill: Path, memory: int
+) -> npt.NDArray[np.int32]:
+    """[n] the log's number of each id of a piece."""
+    with connect(spill, memory, 1) as db:
+        found = db.execute(
+            "SELECT number FROM read_parquet($piece, file_row_number = true) AS piece "
+            "JOIN read_parquet($log) USING (id) ORDER BY piece.file_row_number",
+            {"piece": str(piece / IDS[column]), "log": str(numbers.table(column))},
+        )
+        return np.asarray(found.fetchnumpy()["number"], np.int32)
+
+
+def _write_shards(file: Path, rows: dict[str, npt.NDArray[Any]], bounds: npt.NDArray[np.int64]) -> None:
+    shards = len(bounds) - 1
+    if shards > 1:
+        shard = np.searchsorted(bounds[1:-1], rows["users"], side="right")
+        order = np.argsort(shard.astype(np.uint16 if shards < 1 << 16 else np.int64), kind="stable")
+        rows = take(rows, order)
+        ends = np.cumsum(np.bincount(shard, minlength=shards)).tolist()
+    else:
+        ends = [len(rows["users"])]
+    table = pa.table(rows)
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        for low, high in zip([0, *ends], ends, strict=False):
+            # A batch even where it is empty: the number of a batch is that of its shard.
+            part = table.slice(low, high - low).combine_chunks().to_batches()
+            writer.write_batch(part[0] if part else pa.RecordBatch.from_pylist([], table.schema))
+
+
+def pack_shard(
+    shard: int,
+    pieces: Sequence[str],
+    numbers: Numbers,
+    folder: Path,
+    collapse: bool,
+    older: Sequence[Segment],
+) -> None:
+    """Sort the events of a shard's users, and leave out duplicates where told, also of events of `older` segments."""
+    target = folder / "packed" / f"{shard:06d}"
+    if target.exists():
+        return
+    low, high = numbers.bounds[shard : shard + 2]
+    rows = sorted_rows(_read_shard(shard, [folder / "encoded" / name / ROWS for name in pieces]))
+    again = repeated(rows)
+    for segment in older:
+        again |= _known(rows, segment)
+    if collapse:
+        rows = take(rows, ~again)
+    with unit(target) as made:
+        for name in ORDER:
+            np.ascontiguousarray(rows[name], LAYOUT[name]).tofile(made / f"{name}.bin")
+        counts = np.bincount(rows["users"] - low, minlength=high - low)
+        counts.astype(LAYOUT["offsets"]).tofile(made / "counts.bin")
+        last = float(rows["times"].max()) if len(rows["times"]) else None
+        about = {"duplicates": int(again.sum()), "events": len(rows["times"]), "last": last}
+        (made / "about.json").write_text(json.dumps(about))
+
+
+def _read_shard(shard: int, files: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
+    batches = []
+    for path in files:
+        with pa.memory_map(str(path)) as file:
+            batches.append(pa.ipc.open_file(file).get_batch(shard))
+    kinds = LAYOUT | {"users": "<i4"}
+    return {
+        name: np.concatenate([np.zeros(0, kinds[name]), *(b.column(name).to_numpy() for b in batches)])
+        for name in _COLUMNS
+    }
+
+
+def _known(rows: Rows, segment: Segment) -> npt.NDArray[np.bool_]:
+    """[n] which events an older segment has: only late ones, of a user that it knows, are looked for."""
+    known = (rows["times"] <= segment.last) & (rows["users"] < segment.users)
+    late = take(rows, known)
+    if len(late["users"]):
+        old = segment.arrays()
+        known[known] = found(old["offsets"], old, late["users"], late)
+    return known
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What `pack` wrote: numbers for the counts, and file → entry of the manifest."""
+    """What `put_together` wrote: how many events and duplicates, the last moment, and file → entry of the manifest."""
 
-    numbers: dict[str, int]
+    events: int
+    duplicates: int
+    last: float | None
     files: dict[str, Any]
 
 
-def pack(log: Path, made: Path, items: ItemTable | None, collapse: bool) -> Packed:
-    """Number users, items and event types, sort the events and write every array."""
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(log.with_name("sort")),
-        "preserve_insertion_order": False,
-    }
-    with duckdb.connect(":memory:", config=config) as db:
-        db.execute("SET autoinstall_known_extensions = false")  # nothing is fetched behind the user's back
-        db.register("log", pads.dataset(log, format="parquet"))
-        # The first moment of a user, then the id, is the order of appearance in the log sorted by time, user,
-        # item.
-        _number(db, "user", "min(time)")
-        _number(db, "item", "0")
-        _number(db, "type", "0")
-        users, ids, types = (_ids(db, table) for table in ("users", "items", "types"))
-        if len(types) > _MOST_TYPES:
-            raise DataError(
-                f"A log must have at most {_MOST_TYPES:,} event types, but this one has {len(types):,}. Set "
-                "`data.columns.event_type` to a column of fewer values, or leave it out."
-            )
-        catalogue = align(ids, items.table if items else None)
-        categories, category = main_categories(catalogue)
-        entries = {
-            USERS: _write_table(made / USERS, pa.table({"id": users})),
-            ITEMS: _write_table(made / ITEMS, catalogue),
-            TYPE_NAMES: _write_table(made / TYPE_NAMES, pa.table({"id": types})),
-            CATEGORY_NAMES: _write_table(
-                made / CATEGORY_NAMES, pa.table({"id": pa.array(categories, pa.string())})
-            ),
-        }
-        with HashedFile(made / CATEGORY[0]) as file:
-            file.write(category.astype(CATEGORY[1]))
-        entries[file.name] = file.entry
-        ordered = db.sql(
-            "SELECT u.number AS u, i.number AS i, time AS t, weight AS w, k.number AS k "
-            "FROM log JOIN users u ON log.user = u.id JOIN items i ON log.item = i.id "
-            "JOIN types k ON log.type = k.id ORDER BY u, t, i, w, k"
-        ).to_arrow_reader(_SORTED_ROWS)
-        arrays, events, duplicates = _write_arrays(made, ordered, len(users), collapse)
-    collapsed = duplicates if collapse else 0
-    numbers = {"users": len(users), "items": len(ids), "events": events}
-    return Packed(numbers | {"duplicates": duplicates, "collapsed": collapsed}, entries | arrays)
-
-
-def _number(db: duckdb.DuckDBPyConnection, column: str, first: str) -> None:
-    """Make the table `<column>s` (id, number) numbered from 0 by `first`, then by id: as numbers if all ids
-    are some.
-
-    An id is a number if it comes back unchanged from one: `7` is, `007` and `7.0` are text.
-    """
-    db.execute(f'CREATE TEMP TABLE seen AS SELECT "{column}" AS id, {first} AS first FROM log GROUP BY 1')
-    row = db.execute(
-        "SELECT bool_and(coalesce(TRY_CAST(id AS BIGINT)::VARCHAR = id, false)) FROM seen"
-    ).fetchone()
-    key = "id::BIGINT" if row and row[0] else "id"
-    db.execute(
-        f"CREATE TABLE {column}s AS "
-        f"SELECT id, (row_number() OVER (ORDER BY first, {key}) - 1)::INTEGER AS number FROM seen"
+def put_together(folder: Path, shards: int, made: Path) -> Packed:
+    """Write the arrays of `LAYOUT` from those of the shards into `made`."""
+    parts = [folder / "packed" / f"{shard:06d}" for shard in range(shards)]
+    files = {}
+    for name in ORDER:
+        with HashedFile(made / f"{name}.bin") as file:
+            for part in parts:
+                for chunk in _chunks(part / f"{name}.bin"):
+                    file.write(chunk)
+        files[file.name] = file.entry
+    counts = np.concatenate([np.fromfile(part / "counts.bin", LAYOUT["offsets"]) for part in parts])
+    with HashedFile(made / "offsets.bin") as file:
+        file.write(np.concatenate(([0], np.cumsum(counts))).astype(LAYOUT["offsets"]))
+    files[file.name] = file.entry
+    about = [json.loads((part / "about.json").read_text()) for part in parts]
+    return Packed(
+        sum(each["events"] for each in about),
+        sum(each["duplicates"] for each in about),
+        max((each["last"] for each in about if each["last"] is not None), default=None),
+        files,
     )
-    db.execute("DROP TABLE seen")
 
 
-def _ids(db: duckdb.DuckDBPyConnection, table: str) -> pa.Array:
-    return db.sql(f"SELECT id FROM {table} ORDER BY number").to_arrow_table().column("id").combine_chunks()
-
-
-def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:
-    with HashedFile(path) as file:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-        file.flush()
-    return file.entry
-
-
-def _write_arrays(
-    made: Path, ordered: pa.RecordBatchReader, users: int, collapse: bool
-) -> tuple[dict[str, Any], int, int]:
-    """Write sorted rows (u, i, t, w, k) as arrays. Returns their entries, the events written and the duplicates
-    seen.
-    """
-    per_user = np.zeros(users, np.int64)
-    duplicates = 0
-    last: tuple[npt.NDArray[Any], ...] | None = None
-    with contextlib.ExitStack() as stack:
-        out = {name: stack.enter_context(HashedFile(made / f"{name}.bin")) for name in LAYOUT}
-        for batch in ordered:
-            if batch.num_rows == 0:
-                continue
-            columns = [batch.column(c).to_numpy(zero_copy_only=False) for c in "uitwk"]
-            # A duplicate equals the row before it, also across batches.
-            before = [
-                np.concatenate((c[:1] if last is None else e, c[:-1]))
-                for c, e in zip(columns, last or columns, strict=True)
-            ]
-            again = np.logical_and.reduce([c == b for c, b in zip(columns, before, strict=True)])
-            again[0] &= last is not None
-            duplicates += int(again.sum())
-            last = tuple(c[-1:] for c in columns)
-            u, i, t, w, k = (c[~again] for c in columns) if collapse else columns
-            per_user += np.bincount(u, minlength=users)
-            for name, values in (("items", i), ("times", t), ("weights", w), ("types", k)):
-                out[name].write(np.ascontiguousarray(values, dtype=LAYOUT[name]))
-        offsets = np.concatenate(([0], np.cumsum(per_user)))
-        out["offsets"].write(offsets.astype(LAYOUT["offsets"]))
-    return {file.name: file.entry for file in out.values()}, int(offsets[-1]), duplicates
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk

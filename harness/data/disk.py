@@ -144,11 +144,18 @@ def full_disk_explained(root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.Error) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if not full and not any(sign in str(error) for sign in ("No space left", "max_temp_directory_size")):
+        if not is_full(error):
             raise
         raise OSError(
             errno.ENOSPC,
             f"The disk must have room for the packed events, but that of `{root}` is full. Free some, or set "
             "`data.store` to a directory on another disk; nothing incomplete was left behind",
         ) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error of any library says that the disk, or one's share of it, is full."""
+    if not isinstance(error, (OSError, duckdb.Error)):
+        return False
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return full or any(sign in str(error) for sign in ("No space left", "max_temp_directory_size"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +39,56 @@ class RawBatch:
     malformed: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-def read_batches(source: Source, columns: Mapping[str, str]) -> Iterator[RawBatch]:
-    """The rows of one file, a few megabytes at a time. `columns` maps roles to names of columns.
+@dataclass(frozen=True)
+class Part:
+    """What is read in one go: some row groups of a Parquet file, or a whole file.
+
+    Attributes:
+        number: parts are in the order of the files, and within a file in that of its rows.
+        groups: row groups, None for all that the file has.
+        before: rows of the file before the part.
+    """
+
+    source: Source
+    number: int
+    groups: range | None = None
+    before: int = 0
+
+
+def split_parts(sources: Sequence[Source], rows: int) -> list[Part]:
+    """The parts of files: row groups of a Parquet file until they have so many rows. CSV is read from its start."""
+    parts: list[Part] = []
+    for source in sources:
+        if source.format == "csv":
+            parts.append(Part(source, len(parts)))
+            continue
+        with _opening(source) as file:
+            sizes = [file.metadata.row_group(n).num_rows for n in range(file.metadata.num_row_groups)]
+        first, before = 0, 0
+        for last in range(len(sizes)):
+            held = sum(sizes[first : last + 1])
+            if last + 1 == len(sizes) or held + sizes[last + 1] > rows:
+                parts.append(Part(source, len(parts), range(first, last + 1), before))
+                first, before = last + 1, before + held
+    return parts
+
+
+@contextlib.contextmanager
+def _opening(source: Source) -> Iterator[pq.ParquetFile]:
+    try:
+        with source.filesystem.open_input_file(source.path) as opened, pq.ParquetFile(opened) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"Every file must be readable, but {_explain(source, error)}") from error
+
+
+def read_batches(source: Source, columns: Mapping[str, str], part: Part | None = None) -> Iterator[RawBatch]:
+    """The rows of one file, or of a part of it, a few megabytes at a time. `columns` maps roles to names of columns.
 
     Raises `DataError` for a missing column and for a file that cannot be read to its end.
     """
-    batches = (_csv if source.format == "csv" else _parquet)(source, columns)
+    part = part or Part(source, 0)
+    batches = _csv(source, columns) if source.format == "csv" else _parquet(part, columns)
     while True:
         try:
             batch = next(batches, None)
@@ -183,14 +228,16 @@ def _number_rows(n: int, first: int, bad: npt.NDArray[np.int64]) -> npt.NDArray[
     return good + np.searchsorted(bad - np.arange(len(bad)), good, side="right")
 
 
-def _parquet(source: Source, columns: Mapping[str, str]) -> Iterator[RawBatch]:
+def _parquet(part: Part, columns: Mapping[str, str]) -> Iterator[RawBatch]:
+    source = part.source
     with source.filesystem.open_input_file(source.path) as opened, pq.ParquetFile(opened) as file:
         schema = file.schema_arrow
         _check_columns(source, columns, schema.names)
         for role, name in columns.items():
             _check_type(source, role, name, schema.field(name).type)
-        row = 1
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(dict.fromkeys(columns.values()))):
+        row = 1 + part.before
+        wanted = list(dict.fromkeys(columns.values()))
+        for batch in file.iter_batches(BATCH_ROWS, None if part.groups is None else part.groups, wanted):
             arrays = {role: _plain(batch.column(name)) for role, name in columns.items()}
             yield RawBatch(source.name, np.arange(row, row + batch.num_rows, dtype=np.int64), arrays)
             row += batch.num_rows

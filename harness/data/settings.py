@@ -16,12 +16,30 @@ PER_SECOND: dict[TimeUnit, float] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 EVENT = "event"
 """The one event type of a log without a column for them."""
 
+LEAST_MEMORY = 256 * 10**6
+"""Bytes: below it the interpreter and its libraries take more than the data."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(M|G|T)(i?)B")
+_POWER = {"M": 2, "G": 3, "T": 4}
 _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def is_uri(location: str) -> bool:
     """Whether `location` names a filesystem (`s3://…`, `file:///…`) rather than a local path."""
     return _URI.match(location) is not None
+
+
+def _bytes(size: str) -> int | None:
+    """`2GB` or `1.5 GiB` as bytes, None for anything else.
+
+    >>> _bytes("2GB"), _bytes("1.5 GiB"), _bytes("much")
+    (2000000000, 1610612736, None)
+    """
+    found = _SIZE.fullmatch(size.strip())
+    if found is None:
+        return None
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** _POWER[unit])
 
 
 class ColumnSettings(BaseModel):
@@ -69,6 +87,14 @@ class DataSettings(BaseModel):
     """Keep one of several events that agree in user, item, time, weight and event type."""
     store: str = Field(".lethe/store", min_length=1)
     """Local directory of the packed stores, relative to the working directory."""
+    append: bool = True
+    """Whether new files beside those of a store are appended to it, and its users and items keep their numbers; if not,
+    all files are packed anew.
+    """
+    memory: str | None = None
+    """What preparation may hold in memory, such as `2GB`; a quarter of the machine's memory by default."""
+    workers: int = Field(0, ge=0)
+    """How many Ray tasks read and sort at once; 0: threads of this process, one a core."""
 
     @field_validator("events")
     @classmethod
@@ -76,6 +102,23 @@ class DataSettings(BaseModel):
         if not value or (isinstance(value, list) and not all(value)):
             raise ValueError(f"`events` must name at least one file, but got {value!r}.")
         return value
+
+    @field_validator("memory")
+    @classmethod
+    def _enough_memory(cls, value: str | None) -> str | None:
+        if value is not None and (_bytes(value) or 0) < LEAST_MEMORY:
+            raise ValueError(f"`memory` must be at least 256MB, as in `2GB`, but got {value!r}.")
+        return value
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` in bytes."""
+        return None if self.memory is None else _bytes(self.memory)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role (`user`, `item`, `time`, …) → the column that has it."""
+        return {role: name for role, name in self.columns.model_dump().items() if name is not None}
 
     @property
     def event_locations(self) -> list[str]:

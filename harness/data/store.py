@@ -1,11 +1,13 @@
-"""A packed event log on disk: arrays sorted by user and time, opened without reading them."""
+"""A packed event log on disk: arrays sorted by user and time, opened without reading them.
+
+A store that was appended to another has new events in a segment of its own, and names the stores whose segments come
+before. The arrays of all events are made of the segments when they are first read.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,37 +16,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from harness.data.errors import DataError
 from harness.data.items import CATEGORIES, TITLE
-from trainers.log import CATEGORY, LAYOUT, NAMES, PackedLog, open_category
-
-FORMAT = 2
-"""Version of the layout; a store of another version is packed anew."""
-MANIFEST = "manifest.json"
-REJECTED = "rejected.csv"
-USERS, ITEMS = "users.arrow", "items.arrow"
-TYPE_NAMES, CATEGORY_NAMES = NAMES["event_type"], NAMES["category"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What was read and what became of it."""
-
-    rows: int
-    """Rows of the event files."""
-    events: int
-    users: int
-    items: int
-    rejected: int
-    """Rows of the event files that were set aside."""
-    duplicates: int
-    """Events that agree with another in user, item, time, weight and type (the first of each group not counted)."""
-    collapsed: int
-    """Duplicates that were dropped: all or none."""
-    by_reason: dict[str, int] = field(default_factory=dict)
-    """Rule → rows of the event files set aside for it."""
-    item_rows: int = 0
-    item_rows_rejected: int = 0
+from harness.data.manifest import (
+    CATEGORY_NAMES,
+    ITEMS,
+    REJECTED,
+    TYPE_NAMES,
+    USERS,
+    Counts,
+    check_files,
+    damaged,
+    read_manifest,
+    read_merged,
+)
+from harness.data.segments import Segment, check_arrays, merge
+from trainers.log import PackedLog, open_category
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,8 @@ class Store:
     The events of user u are rows `offsets[u]:offsets[u + 1]` of `items`, `times`, `weights` and `types`, sorted
     by time, then by item, then by weight, then by type. Users are numbered in order of appearance in the log
     sorted by (time, user id, item id), items in ascending order of id, event types in ascending order of name;
-    ids and names compare as numbers where all are integers, else as text by code point.
+    ids and names compare as numbers where all are integers, else as text by code point. Where files were appended,
+    what they brought is numbered after what was there, in the same order.
 
     A store is opened again, not copied, when it is sent to another process.
     """
@@ -62,23 +49,61 @@ class Store:
     path: Path
     fingerprint: str
     counts: Counts
-    offsets: npt.NDArray[np.int64] = field(repr=False)
-    """[U + 1]"""
-    items: npt.NDArray[np.int32] = field(repr=False)
-    """[N] item numbers"""
-    times: npt.NDArray[np.float64] = field(repr=False)
-    """[N] unix seconds, UTC"""
-    weights: npt.NDArray[np.float32] = field(repr=False)
-    """[N] at least 0; 1 where the log has no weights"""
-    types: npt.NDArray[np.int16] = field(repr=False)
-    """[N] numbers of the event types; 0 where the log has none"""
-    category: npt.NDArray[np.int32] = field(repr=False)
-    """[I] each item's main category, which is its first one; -1 for none"""
+    segments: int = 1
+    """1, and 1 more for each time that new files were appended."""
+    appended: int = 0
+    """Events of the last segment, where there are several."""
+    lineage: Mapping[str, int] = field(default_factory=dict, repr=False)
+    """Fingerprint → number of users of each store that this one was appended to: they have the same numbers here."""
     reused: bool = False
     """Whether `prepare` found it instead of packing it."""
 
     def __reduce__(self) -> tuple[Callable[..., Store], tuple[Path, bool]]:
         return _reopen, (self.path, self.reused)
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        manifest = read_manifest(self.path)
+        if manifest.older and read_merged(self.path) is None:
+            merge(self.path, manifest)
+        arrays = Segment(self.path, self.counts.users, manifest.last).arrays()
+        if arrays["offsets"][0] != 0 or arrays["offsets"][-1] != self.counts.events:
+            raise damaged(self.path, "offsets.bin", "does not span the events")
+        return arrays
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """[U + 1]"""
+        return self._of("offsets")
+
+    @property
+    def items(self) -> npt.NDArray[np.int32]:
+        """[N] item numbers"""
+        return self._of("items")
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """[N] unix seconds, UTC"""
+        return self._of("times")
+
+    @property
+    def weights(self) -> npt.NDArray[np.float32]:
+        """[N] at least 0; 1 where the log has no weights"""
+        return self._of("weights")
+
+    @property
+    def types(self) -> npt.NDArray[np.int16]:
+        """[N] numbers of the event types; 0 where the log has none"""
+        return self._of("types")
+
+    def _of(self, name: str) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = self._arrays[name]
+        return array
+
+    @cached_property
+    def category(self) -> npt.NDArray[np.int32]:
+        """[I] each item's main category, which is its first one; -1 for none"""
+        return open_category(self.path, self.counts.items)
 
     @cached_property
     def users(self) -> npt.NDArray[np.object_]:
@@ -144,73 +169,21 @@ def open_store(path: Path | str, *, verify: bool = False) -> Store:
     changed.
     """
     path = Path(path).absolute()
-    manifest = _manifest(path)
-    counts = Counts(**manifest["counts"])
-    for name, expected in manifest["files"].items():
-        _check_file(path / name, expected, hashed=verify or not name.endswith(".bin"))
-    shapes = {"offsets": counts.users + 1}
-    arrays: dict[str, Any] = {
-        name: np.memmap(path / f"{name}.bin", dtype=type_, mode="r", shape=(shapes.get(name, counts.events),))
-        for name, type_ in LAYOUT.items()
-    }
-    arrays["category"] = open_category(path, counts.items)
-    if arrays["offsets"][0] != 0 or arrays["offsets"][-1] != counts.events:
-        raise _damaged(path, "offsets.bin", "does not span the events")
-    return Store(path=path, fingerprint=manifest["fingerprint"], counts=counts, **arrays)
-
-
-def manifest_text(fingerprint: str, counts: Counts, files: dict[str, Any], about: dict[str, Any]) -> bytes:
-    """The text of the manifest. `files`: name → bytes and sha256; `about`: what a person may want to know
-    later.
-    """
-    content = {"format": FORMAT, "fingerprint": fingerprint, "counts": asdict(counts), "files": files} | about
-    return json.dumps(content, indent=1, ensure_ascii=False).encode()
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    file = path / MANIFEST
-    if not file.is_file():
-        raise DataError(f"A store must have a `{MANIFEST}`, but `{path}` has none. Run `lethe prepare`.")
-    try:
-        manifest = json.loads(file.read_bytes())
-        version = manifest["format"]
-        names = {f"{name}.bin" for name in LAYOUT}
-        names |= {CATEGORY[0], USERS, ITEMS, TYPE_NAMES, CATEGORY_NAMES, REJECTED}
-        whole = names == set(manifest["files"]) and {"fingerprint", "counts"} <= set(manifest)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, MANIFEST, "cannot be read") from error
-    if version != FORMAT:
-        raise DataError(
-            f"A store must have the format {FORMAT}, but `{path}` has {version}. Run `lethe prepare`, "
-            "which packs it again."
-        )
-    if not whole:
-        raise _damaged(path, MANIFEST, "is not complete")
-    return dict(manifest)
-
-
-def _check_file(file: Path, expected: dict[str, Any], hashed: bool) -> None:
-    if not file.is_file():
-        raise _damaged(file.parent, file.name, "is missing")
-    size = file.stat().st_size
-    if size != expected["bytes"]:
-        raise _damaged(file.parent, file.name, f"has {size} bytes and not {expected['bytes']}")
-    if hashed:
-        with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != expected["sha256"]:
-                raise _damaged(file.parent, file.name, "has another checksum than when it was written")
-
-
-def _damaged(path: Path, name: str, what: str) -> DataError:
-    return DataError(
-        f"A store must be whole, but `{name}` of `{path}` {what}. Run `lethe prepare`, which packs it again."
+    manifest = read_manifest(path)
+    check_files(path, manifest.files, verify)
+    check_arrays(path, manifest, verify)
+    return Store(
+        path,
+        manifest.fingerprint,
+        manifest.counts,
+        len(manifest.segments),
+        manifest.appended,
+        manifest.lineage,
     )
 
 
 def _reopen(path: Path, reused: bool) -> Store:
-    store = open_store(path)
-    object.__setattr__(store, "reused", reused)
-    return store
+    return replace(open_store(path), reused=reused)
 
 
 def _table(file: Path) -> pa.Table:

@@ -105,7 +105,7 @@ def validate(batch: RawBatch, settings: DataSettings) -> Validated:
         weight = _numbers(batch.columns["weight"])
         # What float32 cannot hold becomes infinite, and is set aside as such.
         with np.errstate(over="ignore"):
-            weights = weight.values.astype(np.float32)
+            weights = weight.values.astype(np.float32) + np.float32(0)  # −0 becomes 0: equal, and alike
         broken["encoding"] |= weight.encoding
         broken["missing_weight"] = weight.missing
         broken["unparsable_weight"] = weight.unparsable
@@ -124,9 +124,9 @@ def validate(batch: RawBatch, settings: DataSettings) -> Validated:
     for code, mask in broken.items():
         reason[(reason == 0) & mask] = codes.index(code)
     kept = reason == 0
-    columns = [user, item, pa.array(time.values), pa.array(weights), types]
+    good = pa.table([user, item, pa.array(time.values), pa.array(weights), types], schema=GOOD)
     return Validated(
-        good=pa.table(columns, schema=GOOD).filter(pa.array(kept)),
+        good=good if kept.all() else good.filter(pa.array(kept)),
         kept=kept,
         rejects=_rejects(batch, reason),
         other_units=time.other_units,

@@ -23,9 +23,8 @@ def _events(settings: RunSettings) -> str:
 def _first_rows(source: Source, settings: RunSettings) -> int:
     """Read the first rows of a file; `Unwell` where more of them are bad than `prepare` would let pass."""
     data = settings.data
-    columns = {role: name for role, name in data.columns.model_dump().items() if name is not None}
     rows, reasons = 0, Counter[str]()
-    for batch in islice(read_batches(source, columns), 1):
+    for batch in islice(read_batches(source, data.roles), 1):
         rejects = validate(batch, data).rejects
         rows = len(batch.rows) + len(batch.malformed)
         reasons.update(rejects.column("reason").to_pylist())

@@ -165,7 +165,7 @@ class Reader:
     """A store read in the numbers of a package, which may come from another log.
 
     What the package does not know is left out (items) or -1 (event types, and users unless it was made from this very
-    store): no curve of its own.
+    store or one that this store was appended to): no curve of its own.
     """
 
     package: Package
@@ -181,6 +181,12 @@ class Reader:
         """[T] the package's number of each event type of the store."""
         number = {name: n for n, name in enumerate(self.package.event_types)}
         return np.array([number.get(name, -1) for name in self.store.event_types], np.int16)
+
+    @property
+    def _users(self) -> int:
+        """The users of the store that have the package's numbers, which are those below."""
+        known = {**self.store.lineage, self.store.fingerprint: self.store.counts.users}
+        return known.get(self.package.about["fingerprint"], 0)
 
     def users(self) -> KnownUsers:
         """All users of the store with their events."""
@@ -202,10 +208,9 @@ class Reader:
         """The histories of queries of the store."""
         package = self.package
         histories = Histories.of(self.store.log, queries, self.column, len(package.items))
-        known = package.about["fingerprint"] == self.store.fingerprint
         return replace(
             histories,
-            users=histories.users if known else np.full(len(histories), -1, np.int64),
+            users=np.where(histories.users < self._users, histories.users, -1),
             types=self._type[histories.types],
             categories=package.category_of[histories.columns],
         )

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import evaluators
-from harness import cli
+from harness import cli, progress
 from harness.data import Store
 from harness.registry.registry import Registry
 from harness.serving.package import Package
@@ -150,6 +150,27 @@ def test_prepare_says_when_it_found_its_work_done(lethe: Command, config: Path) 
     assert first.json["items"] == events.item_id.nunique()
     assert first.json["fingerprint"] == second.json["fingerprint"]
     assert Path(first.json["store"]).is_dir()
+
+
+def test_prepare_appends_new_files(lethe: Command, config: Path) -> None:
+    lethe("prepare", str(config), "--json")
+    new = pd.read_csv(config.parent / "events.csv").tail(3).assign(item_id="new")
+    new.to_csv(config.parent / "new.csv", index=False)
+    both = ("--set", "data.events=[events.csv, new.csv]")
+    first, second = (lethe("prepare", str(config), "--json", *both) for _ in range(2))
+    assert (first.code, first.json["segments"], first.json["appended"]) == (0, 2, 3)
+    assert "3 of them appended" in first.err
+    assert (second.json["segments"], second.json["appended"], second.json["reused"]) == (2, 0, True)
+
+
+def test_work_that_takes_long_says_where_it_is_in_a_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(progress, "say", said.append)
+    with progress.bar("prepare") as line:
+        line.tell("just begun")
+        monkeypatch.setattr(progress, "TOLD_EVERY", 0)
+        line.tell("half done")
+    assert said == ["prepare: half done"]
 
 
 def test_without_json_a_person_gets_a_table(lethe: Command, config: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data import ColumnSettings, DataSettings, Store
+from harness.data import ColumnSettings, DataSettings, Store, engine, read
 
 HEADER = "user_id,item_id,timestamp,weight"
 ROWS = [
@@ -49,6 +49,14 @@ def settings(tmp_path: Path) -> Callable[..., DataSettings]:
         )
 
     return make
+
+
+def cut_small(monkeypatch: pytest.MonkeyPatch, rows: int = 512, block: int = 1 << 10) -> None:
+    """Cut what is read and sorted from now on into pieces and shards of so many rows, whatever memory there is."""
+    monkeypatch.setattr(engine, "PIECE_ROWS", rows)
+    monkeypatch.setattr(engine, "SHARD_ROWS", rows)
+    monkeypatch.setattr(read, "BLOCK_BYTES", block)
+    monkeypatch.setattr(read, "BATCH_ROWS", rows)
 
 
 def same(a: Store, b: Store) -> bool:

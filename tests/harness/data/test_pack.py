@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data import DataError, DataSettings, Store, arrays, disk, open_store, pack, prepare
-from tests.harness.data.conftest import HEADER, ROWS, WEIGHTED, left_behind, same
+from harness.data import DataError, DataSettings, Store, disk, numbering, open_store, prepare
+from tests.harness.data.conftest import HEADER, ROWS, WEIGHTED, cut_small, left_behind, same
 
 Make = Callable[..., DataSettings]
 Write = Callable[..., str]
@@ -88,7 +88,7 @@ def test_a_small_log_by_hand(log: Write, settings: Make) -> None:
 def test_order_agrees_with_the_referee(
     seed: int, text: bool, log: Write, settings: Make, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(arrays, "_SORTED_ROWS", 2048)
+    cut_small(monkeypatch)
     rng = np.random.default_rng(seed)
     columns = {"user_id": rng.integers(0, 40, 5000), "item_id": rng.integers(-5, 120, 5000)}
     frame = pd.DataFrame(columns | {"timestamp": rng.integers(10**9, 10**9 + 50, 5000)})
@@ -160,11 +160,11 @@ def test_too_many_event_types_are_refused(
 ) -> None:
     rows = [f"a,1,100000000{n},t{n}" for n in range(3)]
     made = settings(log(rows, header=TYPED), columns={"event_type": "what"})
-    monkeypatch.setattr(arrays, "_MOST_TYPES", 2)
+    monkeypatch.setattr(numbering, "_MOST_TYPES", 2)
     with pytest.raises(DataError, match=r"at most 2 event types, but this one has 3.*columns.event_type"):
         prepare(made)
     assert left_behind(tmp_path / "store") == []
-    monkeypatch.setattr(arrays, "_MOST_TYPES", 3)
+    monkeypatch.setattr(numbering, "_MOST_TYPES", 3)
     assert prepare(made).types.tolist() == [0, 1, 2]
 
 
@@ -173,17 +173,12 @@ def test_a_missing_column_of_event_types_is_named(log: Write, settings: Make) ->
         prepare(settings(log(["a,1,1,x"], header=TYPED), columns={"event_type": "waht"}))
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_duplicates_across_batches(step: int, log: Write, settings: Make, monkeypatch: Any) -> None:
-    original = arrays._write_arrays
-
-    def in_small_batches(made: Path, ordered: Any, *rest: Any) -> Any:
-        table = ordered.read_all()
-        return original(made, table.to_batches(max_chunksize=step), *rest)
-
-    monkeypatch.setattr(arrays, "_write_arrays", in_small_batches)
+@pytest.mark.parametrize("files", [1, 2, 3])
+def test_duplicates_across_pieces(files: int, log: Write, settings: Make, monkeypatch: Any) -> None:
     rows = [ROWS[0], *[ROWS[4]] * 5, *[ROWS[6]] * 2]
-    store = prepare(settings(log(rows), collapse_duplicates=True))
+    cut_small(monkeypatch, rows=1)
+    names = [log(rows[n::files], f"{n}.csv") for n in range(files)]
+    store = prepare(settings(names, collapse_duplicates=True))
     assert (store.counts.events, store.counts.collapsed) == (3, 5)
 
 
@@ -300,7 +295,7 @@ def test_another_format_is_packed_again(log: Write, settings: Make) -> None:
         (store.path / name).unlink()
     files = {name: entry for name, entry in manifest["files"].items() if name not in later}
     (store.path / "manifest.json").write_text(json.dumps(manifest | {"format": 1, "files": files}))
-    with pytest.raises(DataError, match=r"format 2, but .* has 1"):
+    with pytest.raises(DataError, match=r"format 3, but .* has 1"):
         open_store(store.path)
     assert not prepare(settings(log(ROWS))).reused
 
@@ -334,29 +329,15 @@ def test_a_store_that_cannot_be_written_is_an_error(log: Write, settings: Make, 
         prepare(settings(log(ROWS), store=str(tmp_path / "file")))
 
 
-@pytest.mark.parametrize("function", ["_ingest", "pack", "publish"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_an_interruption_leaves_nothing(
-    function: str, error: type[BaseException], log: Write, settings: Make, tmp_path: Path, monkeypatch: Any
-) -> None:
-    def stop(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(pack, function, stop)
-    with pytest.raises(error):
-        prepare(settings(log(ROWS)))
-    assert left_behind(tmp_path / "store") == []
-
-
 KILLED = """
 import os, signal, sys
-from harness.data import disk, pack
+from harness.data import build, disk, pack
 from harness.data.settings import DataSettings
 moment = sys.argv[1]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 if moment == "manifest":
-    pack.manifest_text = die
+    build.Manifest = die
 elif moment == "publish":
     pack.publish = die
 else:

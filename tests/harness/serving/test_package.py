@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from harness.data import Store
+from harness.data import DataSettings, Store, prepare
 from harness.serving.package import Package, Reader
 from harness.splits import SplitSettings
 from harness.stage import ForeignScorer, ModelScorer, Stage
@@ -54,6 +55,49 @@ def test_known_users_have_the_histories_of_the_log(grouped_package: Package, gro
     log = Reader(grouped_package, grouped).histories(queries)
     for name in ("offsets", "columns", "days", "moments", "weights", "users", "types", "categories"):
         assert np.array_equal(getattr(mine, name), getattr(log, name)), name
+
+
+def test_a_model_reads_a_store_that_grew(small_log: Path, tmp_path: Path) -> None:
+    """What it recommends to those whom it knew stays the same; of those whom it does not know it says so."""
+    log = pd.read_csv(small_log)
+    log.to_csv(tmp_path / "old.csv", index=False)
+    moment = float(log.timestamp.max()) + 1
+    new = log[["user_id", "item_id", "timestamp"]].head(30).assign(timestamp=int(moment) + 9)
+    new.loc[new.index[:5], "item_id"] = "brand new"
+    early = pd.DataFrame(
+        {"user_id": ["0 new"], "item_id": ["0 new"], "timestamp": [int(log.timestamp.min()) - 9]}
+    )
+    pd.concat([new, early]).to_csv(tmp_path / "new.csv", index=False)
+
+    def prepared(*files: str) -> Store:
+        names = [str(tmp_path / file) for file in files]
+        return prepare(DataSettings(events=names, repeats=True, store=str(tmp_path / "store")))
+
+    old = prepared("old.csv")
+    curve = {"family": "exponential", "half_life": 5.0}
+    package = packaged(old, [{"kind": "own", "forgetting": curve}, {"kind": "trend", "weight": 0.1}])
+    grown = prepared("old.csv", "new.csv")
+    assert (grown.segments, grown.lineage) == (2, {old.fingerprint: len(old.users)})
+    users = np.arange(len(old.users))
+    before, after = (
+        Reader(package, store).histories(store.log.asked(users, np.full(len(users), moment)))
+        for store in (old, grown)
+    )
+    for name in ("offsets", "columns", "days", "moments", "weights", "users", "types", "categories"):
+        assert np.array_equal(getattr(before, name), getattr(after, name)), name
+    assert np.array_equal(package.model.score(before), package.model.score(after))
+    assert np.array_equal(package.top(before, 5)[0], package.top(after, 5)[0])
+    assert after.users.tolist() == users.tolist()  # by which users have curves of their own
+    (stranger,) = np.flatnonzero(grown.users == "0 new")
+    unknown = Reader(package, grown).histories(grown.log.asked(np.array([stranger]), np.array([moment])))
+    assert unknown.users.tolist() == [-1]
+    anew = prepare(
+        DataSettings(
+            events=str(tmp_path / "*.csv"), repeats=True, store=str(tmp_path / "store"), append=False
+        )
+    )
+    strangers = Reader(package, anew).histories(anew.log.asked(users, np.full(len(users), moment)))
+    assert set(strangers.users.tolist()) == {-1}  # packed at once, numbers mean other users
 
 
 def test_another_format_is_refused(package: Package, tmp_path: Path) -> None:

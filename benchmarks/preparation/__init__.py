@@ -1,0 +1,1 @@
+"""What preparing a large log takes: memory, events a second, going on after a kill, appending."""
