@@ -54,6 +54,7 @@ def main() -> None:
             "reduction": cuped(base.outcome, base.before, np.zeros(len(base.before), np.int64)).reduction,
             "ranking": rows,
             "tau": studies.agreement(rows),
+            "pairs": studies.told_apart(rows, pools),
             "sensitivity": studies.sensitivity(bench, pools, PAIR, seed + 50, replicates),
         },
         vars(asked),

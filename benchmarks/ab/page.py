@@ -62,6 +62,7 @@ def _text(results: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     peeked = alarms["rules"]["fixed, read every day"][-1]
     users, experiments = len(base.outcome), asked["experiments"]
     error = 50 / experiments**0.5
+    pairs, apart, alike = results["pairs"]
     lift, explained = 100 * results["relative"], 100 * results["reduction"]
     return f"""# Simulated A/B tests
 
@@ -102,7 +103,8 @@ of the variance. The last columns: the mean day on which the always-valid test e
 
 The outcome of five arms of {users:,} users each, the lift over popularity with CUPED, and NDCG@{SHOWN} of the same
 models fitted to the log that this world's users left, on the queries of the `successive` protocol. Kendall's rank
-correlation of the two: **{results["tau"]:.2f}**.
+correlation of the two: **{results["tau"]:.2f}**. Of {pairs} pairs of models {apart} are told apart on-line (Welch, Holm
+over all pairs, 5 %), and the protocol orders {alike} of these {apart} as the users do.
 
 | model | satisfied choices a user | lift over the first | p against the row above | NDCG@{SHOWN} |
 |---|---|---|---|---|

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from benchmarks.ab import page, studies
 from benchmarks.ab.trial import CONTROL, LOOKS, WORLD, Bench, Pool
-from evaluators.ab import welch
 
 PAIR = (CONTROL, "own, the true power law")
 
@@ -67,12 +65,12 @@ def test_on_line_and_off_line_agree_on_all_that_the_arms_can_tell(
     bench: Bench, pools: dict[str, Pool]
 ) -> None:
     rows = studies.ranking(bench, pools)
-    told = 0
-    for first, second in combinations(rows, 2):
-        if welch(pools[first["model"]].outcome, pools[second["model"]].outcome) < 0.01:
-            told += 1
-            assert (first["online"] < second["online"]) == (first["ndcg"][0] < second["ndcg"][0])
-    assert told >= 6  # at the least: popularity, whole or recent, against each of the three with an own past
+    pairs, apart, alike = studies.told_apart(rows, pools)
+    assert pairs == 10
+    assert apart >= 6  # at the least: popularity, whole or recent, against each of the three with an own past
+    assert alike == apart
+    turned = [{**row, "online": -row["online"]} for row in rows]
+    assert studies.told_apart(turned, pools) == (pairs, apart, 0)
     assert studies.agreement(rows) >= 0.6
 
 
@@ -97,6 +95,7 @@ def test_the_page_says_what_was_found(bench: Bench, pools: dict[str, Pool], tmp_
         "reduction": 0.123,
         "ranking": rows,
         "tau": studies.agreement(rows),
+        "pairs": studies.told_apart(rows, pools),
         "sensitivity": studies.sensitivity(bench, pools, PAIR, 1, 50),
     }
     page.write(tmp_path / "ab.md", results, {"users": 2500, "experiments": 20, "size": 100, "seed": 3})
