@@ -73,7 +73,8 @@ def connect(temp: Path, memory: int, threads: int) -> duckdb.DuckDBPyConnection:
         "threads": threads,
         "temp_directory": str(temp),
         "preserve_insertion_order": False,
-        "enable_progress_bar": False,  # it would be printed to stdout, which belongs to results
         "autoinstall_known_extensions": False,  # nothing is fetched behind the user's back
     }
-    return duckdb.connect(":memory:", config=config)
+    db = duckdb.connect(":memory:", config=config)
+    db.execute("SET enable_progress_bar = false")  # it would be printed to stdout, which belongs to results
+    return db
