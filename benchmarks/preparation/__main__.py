@@ -13,10 +13,12 @@ import argparse
 import json
 import os
 import re
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.preparation.generate import SPAN, World
 from benchmarks.preparation.measure import Took, prepare, read
@@ -48,20 +50,36 @@ def measure(asked: argparse.Namespace, folder: Path) -> Measured:
     new = World(asked.users * 101 // 100, asked.items * 101 // 100, old.begin + SPAN, SPAN // 10, late=0.01)
     files = old.write(folder / "old", asked.events)
     more = new.write(folder / "new", asked.append, seed=1)
-    before = os.getloadavg()[1]
-    whole = prepare(_settings(folder, "whole", files, asked), folder)
-    killed = prepare(_settings(folder, "again", files, asked), folder, kill_after=whole.seconds / 2)
-    went_on = prepare(_settings(folder, "again", files, asked), folder)
-    same = _contents(whole) == _contents(went_on)
-    shutil.rmtree(folder / "again")
-    appended = prepare(_settings(folder, "whole", files + more, asked), folder)
-    first_read = read(appended.answer["store"], folder)
-    alone = prepare(_settings(folder, "alone", more, asked), folder)
-    bytes_ = sum(file.stat().st_size for file in files)
-    load = max(before, os.getloadavg()[1])
+    loads = [os.getloadavg()[1]]
+
+    def told(step: str, took: Took) -> Took:
+        loads.append(os.getloadavg()[1])
+        print(
+            f"{step}: {took.seconds:.1f} s, {took.cpu:.1f} CPU s, {took.memory / 2**30:.2f} GiB",
+            file=sys.stderr,
+        )
+        return took
+
+    whole = told("packed", prepare(_settings(folder, "whole", files, asked), folder))
+    appended = told("appended", prepare(_settings(folder, "whole", files + more, asked), folder))
+    first_read = told("read", read(appended.answer["store"], folder))
+    alone = told("alone", prepare(_settings(folder, "alone", more, asked), folder))
+    again = _settings(folder, "again", files, asked)
+    killed = told("killed", prepare(again, folder, kill_after=whole.seconds / 2))
+    went_on = told("went on", prepare(again, folder))
     kept = re.search(r"going on after ([\d,]+) rows", went_on.said)
-    rows = int(kept[1].replace(",", "")) if kept else 0
-    return Measured(whole, killed, went_on, same, rows, appended, first_read, alone, bytes_, load)
+    return Measured(
+        whole,
+        killed,
+        went_on,
+        _contents(whole) == _contents(went_on),
+        int(kept[1].replace(",", "")) if kept else 0,
+        appended,
+        first_read,
+        alone,
+        sum(file.stat().st_size for file in files),
+        float(np.mean(loads)),
+    )
 
 
 def _settings(folder: Path, store: str, files: list[Path], asked: argparse.Namespace) -> Path:

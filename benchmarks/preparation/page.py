@@ -24,7 +24,7 @@ class Measured:
         first_read: the first reading of the appended store, which puts the new events between the old ones.
         alone: a store of the new files alone.
         bytes: of the files of the first store.
-        load: processes that wanted a core during the run, a 5-minute average.
+        load: processes that wanted a core, the mean of 5-minute averages after each step.
     """
 
     whole: Took

@@ -75,4 +75,6 @@ def connect(temp: Path, memory: int, threads: int) -> duckdb.DuckDBPyConnection:
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,  # nothing is fetched behind the user's back
     }
-    return duckdb.connect(":memory:", config=config)
+    db = duckdb.connect(":memory:", config=config)
+    db.execute("SET enable_progress_bar = false")  # it would be printed to stdout, which belongs to results
+    return db

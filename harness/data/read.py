@@ -64,6 +64,8 @@ def split_parts(sources: Sequence[Source], rows: int) -> list[Part]:
             continue
         with _opening(source) as file:
             sizes = [file.metadata.row_group(n).num_rows for n in range(file.metadata.num_row_groups)]
+        if not sizes:  # its columns are looked at all the same
+            parts.append(Part(source, len(parts), range(0)))
         first, before = 0, 0
         for last in range(len(sizes)):
             held = sum(sizes[first : last + 1])

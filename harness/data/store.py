@@ -62,7 +62,8 @@ class Store:
         return _reopen, (self.path, self.reused)
 
     @cached_property
-    def _arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, Any]:
+        """The arrays by name, mapped. Where the store has several segments, the first reader makes them."""
         manifest = read_manifest(self.path)
         if manifest.older and read_merged(self.path) is None:
             merge(self.path, manifest)
@@ -97,7 +98,7 @@ class Store:
         return self._of("types")
 
     def _of(self, name: str) -> npt.NDArray[Any]:
-        array: npt.NDArray[Any] = self._arrays[name]
+        array: npt.NDArray[Any] = self.arrays[name]
         return array
 
     @cached_property

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,13 @@ def fading_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(small_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("store")
     return prepare(DataSettings(events=str(small_log), repeats=True, store=str(folder)), lambda message: None)
+
+
+def with_arrays(store: Store, **arrays: Any) -> Store:
+    """The same store with other events."""
+    changed = replace(store)
+    vars(changed)["arrays"] = store.arrays | arrays
+    return changed
 
 
 def packaged(store: Store, terms: list[dict[str, Any]], *, stage: Stage | None = None) -> Package:

@@ -16,6 +16,7 @@ from harness.data import Store
 from harness.objective import Judge, ValidationObjective
 from harness.splits import SplitSettings
 from harness.stage import Stage
+from tests.harness.conftest import with_arrays
 from trainers.fits import Fits, fit_model
 from trainers.model import ModelSettings
 from trainers.pretrain import Fit, fit
@@ -133,7 +134,7 @@ def test_the_future_of_validation_changes_nothing(
     items[later] = (items[later] + 7) % store.counts.items
     owner = np.repeat(np.arange(store.counts.users), np.diff(store.offsets))
     items = items[np.lexsort((items, store.times, owner))]  # as a store would have them
-    stage = Stage.of(replace(store, items=items), SPLIT, "val", True)
+    stage = Stage.of(with_arrays(store, items=items), SPLIT, "val", True)
     judge = Judge(stage, Fits(Path(objective.fits)), 0)
     for model in SERIES[:3]:
         assert np.array_equal(judge.values(model, "ndcg@10"), objective.open()(model))

@@ -14,6 +14,7 @@ from evaluators import METRICS, Intervals
 from harness.data import DataError, Store
 from harness.splits import SplitSettings
 from harness.stage import ModelScorer, Stage, StageName
+from tests.harness.conftest import with_arrays
 from trainers.encoders.linear import Linear
 from trainers.fits import fit_model
 from trainers.log import PackedLog, TrainingData
@@ -187,7 +188,7 @@ def test_every_metric_that_a_log_can_tell_is_told(grouped: Store) -> None:
 
 def test_weights_of_the_log_are_gains(store: Store) -> None:
     weights = np.random.default_rng(0).integers(1, 6, len(store.items)).astype(np.float32)
-    stage = Stage.of(replace(store, weights=weights), SplitSettings(), "test", True)
+    stage = Stage.of(with_arrays(store, weights=weights), SplitSettings(), "test", True)
     settings = ModelSettings.model_validate({"terms": [{"kind": "own"}]})
     model = fit_model(settings, stage.training, repeats=True)
     means = stage.evaluate(model, ("graded_ndcg", "hit_rating"), (5,)).means()

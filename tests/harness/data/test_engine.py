@@ -47,6 +47,13 @@ def test_the_engine_keeps_to_the_limit_and_goes_to_its_folder(tmp_path: Path) ->
     assert not any((tmp_path / "spill").glob("*"))
 
 
+def test_the_engine_prints_nothing(tmp_path: Path) -> None:
+    """Its bar of a query that takes long would stand amid the JSON on stdout."""
+    with connect(tmp_path / "spill", 64 << 20, 1) as db:
+        bar = "SELECT current_setting('enable_progress_bar')"
+        assert db.execute(bar).fetchone() == (False,)
+
+
 def test_the_setting_reaches_the_engine(log: Write, settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
