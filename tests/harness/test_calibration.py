@@ -1,4 +1,4 @@
-"""Calibration in a run: a temperature from validation, shown items of test, and nothing said where scores say nothing."""
+"""Calibration in a run: a temperature from validation, shown items of test, and no word where scores say nothing."""
 
 from __future__ import annotations
 
