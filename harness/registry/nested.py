@@ -78,12 +78,17 @@ def _searched(
     for trial in mine:
         value = trial["value"]
         series = {} if value is None else {_plain(metric): [value]}
-        yield Part((called, trial["trial"]), trial["params"], series, failed=value is None)
+        params = {_plain(name): setting for name, setting in (trial["params"] or {}).items()}
+        yield Part((called, trial["trial"]), params, series, failed=value is None)
 
 
-def _plain(metric: str) -> str:
-    """MLflow's names allow no @."""
-    return metric.replace("@", "_")
+def _plain(name: str) -> str:
+    """MLflow's names allow no @ and no +.
+
+    >>> _plain("ndcg@10"), _plain("own+linear.family")
+    ('ndcg_10', 'own and linear.family')
+    """
+    return name.replace("@", "_").replace("+", " and ")
 
 
 def log(

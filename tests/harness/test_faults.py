@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow.entities import Run
 
 from harness import report
+from harness.registry.nested import PART_TAG
 from harness.registry.registry import RUN_TAG, Registry, Version
 from tests.conftest import ROOT
 from tests.harness.conftest import Command, Finished, run_main
@@ -58,8 +60,7 @@ def test_killed_in_the_search_it_goes_on_and_ends_the_same(
     (version,) = Registry("tiny").versions()
     assert version.aliases == ("candidate", "champion")
     registry = Registry("tiny")
-    experiment = registry.client.get_experiment_by_name("tiny")
-    assert len(registry.client.search_runs([experiment.experiment_id])) == 1
+    assert len(runs_of(registry)) == 1
 
 
 SINGULAR = """
@@ -151,9 +152,17 @@ def test_interrupted_while_it_registers_nothing_is_doubled(
     assert_one_whole_run(registry, version, result)
 
 
-def assert_one_whole_run(registry: Registry, version: Version, result: dict[str, Any]) -> None:
+def runs_of(registry: Registry) -> list[Run]:
+    """The runs that lie below no other; of those below them every one is there once."""
     experiment = registry.client.get_experiment_by_name(registry.name)
-    (logged,) = registry.client.search_runs([experiment.experiment_id])
+    runs = registry.client.search_runs([experiment.experiment_id])
+    nested = [run.data.tags[PART_TAG] for run in runs if PART_TAG in run.data.tags]
+    assert len(nested) == len(set(nested)) >= 1
+    return [run for run in runs if PART_TAG not in run.data.tags]
+
+
+def assert_one_whole_run(registry: Registry, version: Version, result: dict[str, Any]) -> None:
+    (logged,) = runs_of(registry)
     assert logged.info.run_id == version.run_id == result["run_id"]
     assert logged.info.status == "FINISHED"
     assert logged.data.tags[RUN_TAG] == version.tags[RUN_TAG]

@@ -18,7 +18,7 @@ from tests.harness.browser.conftest import Opened
 from tests.harness.conftest import Finished
 
 pytestmark = pytest.mark.slow
-PATIENCE = 60.0  # seconds for the server, and for each of its pages
+PATIENCE = 240.0  # seconds for the server, and for each of its pages: both are slow on a busy machine
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ STORY: dict[str, Any] = {
         "trials": 2,
         "control_trials": 1,
         "history": [
-            {"trial": "trial-000", "value": 0.25, "control": False, "params": {"own.tau": 7.5}},
+            {"trial": "trial-000", "value": 0.25, "control": False, "params": {"own+linear.tau": 7.5}},
             {"trial": "trial-001", "value": None, "control": False, "params": {"own.tau": 0.0}},
             {"trial": "trial-000", "value": 0.125, "control": True, "params": {"linear.l2": 500}},
         ],
@@ -69,7 +69,7 @@ def test_the_parts_of_a_story_lie_where_they_belong(registry: Registry) -> None:
         assert run.data.tags["mlflow.parentRunId"] == ids[above]
         assert run.info.run_name == name.rpartition("/")[2]
     assert found["search"].data.metrics == {"ndcg_10": 0.25}
-    assert found["search/trial-000"].data.params == {"own.tau": "7.5"}
+    assert found["search/trial-000"].data.params == {"own and linear.tau": "7.5"}
     assert found["search under none/trial-000"].data.metrics == {"ndcg_10": 0.125}
     assert found["search/trial-001"].info.status == "FAILED"
     assert {run.info.status for name, run in found.items() if name != "search/trial-001"} == {"FINISHED"}
