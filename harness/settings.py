@@ -29,7 +29,7 @@ from harness.gate.settings import GateSettings
 from harness.off_policy.settings import OffPolicySettings
 from harness.splits import SplitSettings
 from trainers.computing import ComputeSettings
-from trainers.finetune import FinetuneSettings
+from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
 
@@ -163,6 +163,10 @@ class RunSettings(_Settings):
             _per_query(guarded, f"ab.guardrails.{guarded}")
         for term in self.model.terms:
             self._has_groups(term.label, term.forgetting.scope)
+        for trained in neural_terms(self.model):
+            self.train.check(trained.label, trained.training)
+            if self.finetune:
+                self.train.check(trained.label, self.finetune)
         weighted = [term.label for term in self.model.terms if term.weights]
         if weighted and self.data.columns.weight is None:
             raise ValueError(

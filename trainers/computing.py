@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trainers.optimise import OptimiseSettings
+
 
 class CheckpointSettings(BaseModel):
     """`{epochs: 1, minutes: 10, keep: 2}`: when a training keeps all that it takes to go on with it.
@@ -46,6 +48,14 @@ class ComputeSettings(BaseModel):
     ahead: int = Field(2, ge=0)
     timeout: int = Field(1800, ge=1)
     checkpoint: CheckpointSettings = CheckpointSettings()
+
+    def check(self, label: str, settings: OptimiseSettings) -> None:
+        """Raise ValueError where a term cannot be trained so."""
+        if settings.loss.sparse and self.sharding != "none":
+            raise ValueError(
+                f"`loss.sparse` of `{label}` needs `train.sharding: none`, since rows have an optimiser of their own, "
+                f"but got {self.sharding!r}."
+            )
 
 
 PLAIN = ComputeSettings()

@@ -68,12 +68,8 @@ def spread(encoder: Neural, settings: OptimiseSettings, compute: ComputeSettings
     Raises:
         ValueError: they cannot be had together.
     """
+    compute.check(encoder.settings.label, settings)
     if settings.loss.sparse:
-        if compute.sharding != "none":
-            raise ValueError(
-                f"`{encoder.settings.label}`: `loss.sparse` needs `train.sharding: none`, since rows have an optimiser "
-                f"of their own, but got {compute.sharding!r}."
-            )
         return Touched(encoder, settings, compute, workers)
     if workers.size == 1:
         return Spread(encoder, settings, compute, workers)

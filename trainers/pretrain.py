@@ -153,12 +153,13 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             failure_config=FailureConfig(max_failures=resources.max_failures),
         ),
     )
+    os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(resources.compute.timeout)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(reason(failure) for failure in failures))
+        reasons = "; ".join(dict.fromkeys(_told(failure, resources) for failure in failures))
         raise RuntimeError(f"the fit on {resources.crew} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {reason(error)}") from error
@@ -172,6 +173,14 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             raise RuntimeError(
                 f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
             )
+
+
+def _told(failure: BaseException, resources: Resources) -> str:
+    """Why a worker failed. Those that wait for one that hangs, and Ray, say no more than that they waited."""
+    said = str(failure).lower()
+    if "timed out" in said or "health check has been hanging" in said:
+        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`)"
+    return reason(failure)
 
 
 def _partial(out: str) -> Path:

@@ -149,7 +149,9 @@ class Replicated(Spread):
 
     def wrap(self) -> nn.Module:
         # Buffers are what was counted before training, the same for all.
-        return DistributedDataParallel(self.objective, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            self.objective, forward_sync_buffers=False, gradient_as_bucket_view=True
+        )
 
     def build(self) -> torch.optim.Optimizer:
         dealt = self.compute.sharding == "optimiser"

@@ -107,7 +107,7 @@ def test_another_crew_takes_over_all_sums(data: TrainingData) -> None:
 
 @pytest.mark.parametrize("pace", [0.01, 0.7, 20.0, 1000.0])
 def test_the_clock_strikes_soon_after_its_time(pace: float) -> None:
-    """Steps of so many seconds, a stroke each ten minutes; and workers talk of it a hundred times at most, not at each of 60,000 steps."""
+    """Steps of so many seconds, a stroke each ten minutes; and workers talk of it 120 times at most."""
     now, asked = 0.0, 0
 
     class Counted(Workers):

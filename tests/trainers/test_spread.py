@@ -174,7 +174,7 @@ def test_what_cannot_be_had_together_is_refused(data: TrainingData) -> None:
     settings = OptimiseSettings.model_validate({"loss": SPARSE})
     for sharding in ("model", "optimiser"):
         compute = ComputeSettings.model_validate({"sharding": sharding})
-        with pytest.raises(ValueError, match=r"`mlp`: `loss\.sparse` needs `train\.sharding: none`"):
+        with pytest.raises(ValueError, match=r"`loss\.sparse` of `mlp` needs `train\.sharding: none`"):
             spread(neural("mlp", 4), settings, compute, ALONE)
     for wrong in ({"optimiser": "sgd"}, {"average": 0.9}):
         with pytest.raises(ValueError, match=r"`loss\.sparse` needs `optimiser: adamw` and `average: 0`"):
