@@ -177,8 +177,8 @@ def page(workers: dict[str, Any], catalogue: dict[str, Any]) -> str:
         "",
         f"A GPU computes as fast as {SPEED:,.0f} of these cores, no step takes less than {1e3 * LAUNCH:.0f} ms, and "
         f"computes {MOMENTS:,} moments with {NEGATIVES:,} sampled items. {WITHIN / 1e9:.0f} GB/s between the {NODE} "
-        f"GPUs of a machine, {BETWEEN / 1e9:.0f} GB/s a GPU between machines, {1e6 * HOP:.0f} µs a hop. Nothing is told "
-        "while something is computed, which DDP and FSDP do in part: real shapes are somewhat better.",
+        f"GPUs of a machine, {BETWEEN / 1e9:.0f} GB/s a GPU between machines, {1e6 * HOP:.0f} µs a hop. Nothing is "
+        "told while something is computed, which DDP and FSDP do in part: real shapes are somewhat better.",
         "",
         "## Derived",
         "",
@@ -215,10 +215,11 @@ def _advice(moment: float) -> list[str]:
         f"{stops('all rows (DDP)', large, moment)} GPUs, touched rows to {stops('`loss.sparse`', large, moment)}.",
         "- `sharding: optimiser` and `sharding: model` buy memory, never time: a step of either reads the whole table, "
         "so that what a worker needs does not fall below 2·T.",
-        f"- Touched rows need 3·T on each GPU: {limit:,.0f} items of d = {DIM} at most. Beyond that the rows themselves "
-        "must be dealt out, each worker asking the others for those that it touches, which Lethe does not do yet.",
-        f"- On {most:,} GPUs {part:.0%} of what touched rows tell at {small:,} items are their numbers, which everybody "
-        "gathers. Search trials, which share nothing, are the better use of that many.",
+        f"- Touched rows need 3·T on each GPU: {limit:,.0f} items of d = {DIM} at most. Beyond that the rows "
+        "themselves must be dealt out, each worker asking the others for those that it touches, which Lethe does not do "
+        "yet.",
+        f"- On {most:,} GPUs {part:.0%} of what touched rows tell at {small:,} items are their numbers, which "
+        "everybody gathers. Search trials, which share nothing, are the better use of that many.",
     ]
 
 

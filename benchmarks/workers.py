@@ -215,8 +215,8 @@ def page(found: dict[str, Any]) -> str:
             "",
             f"Two are **{found['by_path']:.2f}** times as fast as one on the critical path (Σ over steps of the most "
             f"that any worker computes, what they tell each other included), {found['by_clock']:.2f} times by the "
-            f"clock of a machine that others used too (`load`: processes that wanted its {os.cpu_count()} CPUs before each "
-            f"round). The loss differs by {apart:.2%}.",
+            f"clock of a machine that others used too (`load`: processes that wanted its {os.cpu_count()} CPUs before "
+            f"each round). The loss differs by {apart:.2%}.",
             "",
             "| constant | measured |",
             "| --- | --- |",
