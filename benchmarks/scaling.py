@@ -117,7 +117,7 @@ def stops(way: str, items: int, seconds_a_moment: float) -> str:
     """The largest crew, of powers of two up to 4096, that computes at least half of its time."""
     crews = [2**power for power in range(1, 13)]
     paying = [n for n in crews if efficiency(way, items, n, seconds_a_moment) >= 0.5]
-    return f"{max(paying):,}" if paying else "2 already"
+    return f"{max(paying):,}" if paying else "1"
 
 
 def table(items: int, seconds_a_moment: float) -> list[str]:
@@ -134,7 +134,7 @@ def table(items: int, seconds_a_moment: float) -> list[str]:
             whole = computing(seconds_a_moment) / share
             lines.append(
                 f"| {way} | {workers:,} | {cost.kept / 1e9:.1f} | {'yes' if cost.kept < CARD else 'no'} | "
-                f"{cost.sent / 1e6:,.0f} | {1e3 * whole:,.1f} | {share:.0%} | {workers * share:,.0f} |"
+                f"{cost.sent / 1e6:,.0f} | {1e3 * whole:,.1f} | {share:.0%} | {workers * share:,.1f} |"
             )
     lines += ["", "| way | most GPUs that compute half of their time |", "| --- | --- |"]
     lines += [f"| {way} | {stops(way, items, seconds_a_moment)} |" for way in WAYS]
@@ -178,7 +178,8 @@ def page(workers: dict[str, Any], catalogue: dict[str, Any]) -> str:
         f"A GPU computes as fast as {SPEED:,.0f} of these cores, no step takes less than {1e3 * LAUNCH:.0f} ms, and "
         f"computes {MOMENTS:,} moments with {NEGATIVES:,} sampled items. {WITHIN / 1e9:.0f} GB/s between the {NODE} "
         f"GPUs of a machine, {BETWEEN / 1e9:.0f} GB/s a GPU between machines, {1e6 * HOP:.0f} µs a hop. Nothing is "
-        "told while something is computed, which DDP and FSDP do in part: real shapes are somewhat better.",
+        "told while something is computed, which DDP and FSDP do in part, and what an optimiser reads and writes of all "
+        "rows is left out.",
         "",
         "## Derived",
         "",
@@ -216,8 +217,8 @@ def _advice(moment: float) -> list[str]:
         "- `sharding: optimiser` and `sharding: model` buy memory, never time: a step of either reads the whole table, "
         "so that what a worker needs does not fall below 2·T.",
         f"- Touched rows need 3·T on each GPU: {limit:,.0f} items of d = {DIM} at most. Beyond that the rows "
-        "themselves must be dealt out, each worker asking the others for those that it touches, which Lethe does not do "
-        "yet.",
+        "themselves must be dealt out, each worker asking the others for those that it touches, which Lethe does not "
+        "do yet.",
         f"- On {most:,} GPUs {part:.0%} of what touched rows tell at {small:,} items are their numbers, which "
         "everybody gathers. Search trials, which share nothing, are the better use of that many.",
     ]
