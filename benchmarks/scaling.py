@@ -178,8 +178,8 @@ def page(workers: dict[str, Any], catalogue: dict[str, Any]) -> str:
         f"A GPU computes as fast as {SPEED:,.0f} of these cores, no step takes less than {1e3 * LAUNCH:.0f} ms, and "
         f"computes {MOMENTS:,} moments with {NEGATIVES:,} sampled items. {WITHIN / 1e9:.0f} GB/s between the {NODE} "
         f"GPUs of a machine, {BETWEEN / 1e9:.0f} GB/s a GPU between machines, {1e6 * HOP:.0f} µs a hop. Nothing is "
-        "told while something is computed, which DDP and FSDP do in part, and what an optimiser reads and writes of all "
-        "rows is left out.",
+        "told while something is computed, which DDP and FSDP do in part, and what an optimiser reads and writes of "
+        "all rows is left out.",
         "",
         "## Derived",
         "",
