@@ -29,7 +29,8 @@ from harness.gate.settings import GateSettings
 from harness.off_policy.settings import OffPolicySettings
 from harness.report.settings import ReportSettings
 from harness.splits import SplitSettings
-from trainers.finetune import FinetuneSettings
+from trainers.computing import ComputeSettings
+from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.model import ModelSettings
 from trainers.search_settings import SearchSettings
 
@@ -72,10 +73,10 @@ class EvaluateSettings(_Settings):
         return Intervals(self.level, method=self.interval)
 
 
-class TrainSettings(_Settings):
+class TrainSettings(ComputeSettings):
     """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each.
 
-    Attributes:
+    Attributes:  those of `trainers.computing.ComputeSettings`, and
         workers: so many, or `[fewest, most]`: as many as there is room for, and after nodes are lost with those left.
         gpu: whether each takes a GPU.
         max_failures: so often a fit goes on from its last checkpoint after a worker or its node was lost.
@@ -106,6 +107,10 @@ class TrainSettings(_Settings):
     @property
     def most(self) -> int:
         return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @property
+    def compute(self) -> ComputeSettings:
+        return ComputeSettings.model_validate(self.model_dump(include=set(ComputeSettings.model_fields)))
 
 
 class RegistrySettings(_Settings):
@@ -160,6 +165,10 @@ class RunSettings(_Settings):
             _per_query(guarded, f"ab.guardrails.{guarded}")
         for term in self.model.terms:
             self._has_groups(term.label, term.forgetting.scope)
+        for trained in neural_terms(self.model):
+            self.train.check(trained.label, trained.training)
+            if self.finetune:
+                self.train.check(trained.label, self.finetune)
         weighted = [term.label for term in self.model.terms if term.weights]
         if weighted and self.data.columns.weight is None:
             raise ValueError(

@@ -170,16 +170,20 @@ class Workshop:
             if train.workers:
                 cluster.connect()
                 fits_the_cluster(train)
-            resources = Resources(train.workers, train.gpu, train.max_failures)
+            resources = Resources(train.workers, train.gpu, train.max_failures, train.compute)
 
             def note(seen: dict[str, Any]) -> None:
                 line.update(note=f"{seen['term']}: epoch {seen['epoch']}, loss {seen['loss']:.4f}")
 
             try:
                 with watching(lambda: watch(todo, note)):
-                    return fit(requests, resources)
+                    fitted = fit(requests, resources)
             except RuntimeError as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
+        for each in fitted:
+            for happened in each.notes:
+                say(f"{title}: {happened}")
+        return fitted
 
     def pretrain(self, models: list[ModelSettings] | None = None, *, tune: bool = False) -> Fits:
         """The terms of the configuration (or of these models), fitted before the validation cut.

@@ -20,6 +20,7 @@ from trainers.log import TrainingData
 from trainers.model import Model, ModelSettings, term_file
 
 FIT_FILE = "fit.json"
+NOTES_FILE = "notes.txt"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ class Fits:
     @property
     def whole(self) -> bool:
         return (self.folder / FIT_FILE).exists()
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened on the way: where a fit was taken up again, and which checkpoints were broken."""
+        file = self.folder / NOTES_FILE
+        return file.read_text().splitlines() if file.exists() else []
 
     def entries(self) -> list[tuple[TermSettings, Curve | None]]:
         """The terms that were fitted, with the training curves of the neural ones."""

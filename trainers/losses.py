@@ -16,24 +16,47 @@ from trainers.sequences import NEVER, Batch
 
 
 @dataclass(frozen=True)
+class Shares:
+    """By which chance each item is drawn: `each` [I], which sum to 1, and `total` [I], the sums up to each."""
+
+    each: torch.Tensor
+    total: torch.Tensor
+
+    @classmethod
+    def of(cls, kind: str, popularity_I: torch.Tensor) -> Shares:
+        """How the sampled losses draw: `sampled` by popularity, the others evenly."""
+        weights = popularity_I.double()
+        if kind != "sampled":
+            weights = torch.ones_like(weights)
+        each = weights / weights.sum()
+        return cls(each, torch.cumsum(each, 0))
+
+
+@dataclass(frozen=True)
 class Negatives:
     """Sampled items of a step, the same for all its moments and workers.
 
     Attributes:
-        columns: int64 [N], no column twice.
-        log_expected: [I] log of how often each item of the catalogue is expected among the draws of a step.
+        columns: int64 [N], ascending, no column twice.
+        log_expected: [N] log of how often each of them is expected among the draws of a step.
+        items: I, how many items the catalogue has that they were drawn from.
     """
 
     columns: torch.Tensor
     log_expected: torch.Tensor
+    items: int
 
     @classmethod
-    def draw(cls, share_I: torch.Tensor, count: int, generator: torch.Generator) -> Negatives:
-        """`count` draws by `share_I` (sums to 1), doubles dropped."""
-        drawn = torch.multinomial(share_I, count, replacement=True, generator=generator)
+    def draw(cls, shares: Shares, count: int, generator: torch.Generator) -> Negatives:
+        """`count` draws, doubles dropped."""
+        total_I = shares.total
+        drawn = torch.rand(count, generator=generator, dtype=total_I.dtype, device=total_I.device)
+        places = torch.searchsorted(total_I, drawn * total_I[-1], right=True)
+        columns = torch.unique(places.clamp_max(len(total_I) - 1))  # rounding may reach the total itself
+        share_N = shares.each[columns]
         # The chance to be among the draws at all, which is what dropping doubles leaves.
-        expected_I = -torch.expm1(count * torch.log1p(-share_I.clamp_max(1 - 1e-9)))
-        return cls(torch.unique(drawn), torch.log(expected_I.clamp_min(1e-30)))
+        expected_N = -torch.expm1(count * torch.log1p(-share_N.clamp_max(1 - 1e-9)))
+        return cls(columns, torch.log(expected_N.clamp_min(1e-30)), len(total_I))
 
 
 def loss(
@@ -70,7 +93,7 @@ def likelihood(prediction: Prediction, batch: Batch) -> torch.Tensor:
         batch.had_row * items + batch.had,
         batch.target_row * items + batch.targets,
         batch.target_row,
-        1 / count_R[batch.target_row].to(prediction.interest),
+        1 / count_R[batch.target_row].to(prediction.bias),
     )
     return value_R
 
@@ -93,7 +116,8 @@ class _FullSoftmax(torch.autograd.Function):
         target_row: torch.Tensor,
         share: torch.Tensor,
     ) -> torch.Tensor:
-        logits = torch.addmm(bias, interest, items.T)
+        products = torch.addmm(bias, interest, items.T)
+        logits = products.to(bias)  # what is summed up is never narrow
         flat = logits.view(-1)
         if own is not None and own_at is not None:
             flat.index_add_(0, own_at, own)
@@ -106,6 +130,7 @@ class _FullSoftmax(torch.autograd.Function):
         # What the logits' gradient is, but for a factor of each row, which is cheaper in the small arrays below.
         flat.index_add_(0, target_at, -share * total[target_row, 0])
         ctx.save_for_backward(interest, items, weights, total, own_at)
+        ctx.narrow = products.dtype
         value = (top + total.log()).squeeze(1)
         return value.index_add(0, target_row, -share * picked)
 
@@ -115,8 +140,10 @@ class _FullSoftmax(torch.autograd.Function):
         interest, items, slope, total, own_at = ctx.saved_tensors
         factor = grads[0] / total.squeeze(1)
         own = None if own_at is None else slope.view(-1)[own_at] * factor[own_at // len(items)]
-        to_interest, to_items = (slope @ items) * factor[:, None], slope.T @ (interest * factor[:, None])
-        return to_interest, to_items, slope.T @ factor, own, *[None] * 5
+        thin, weighted = slope.to(ctx.narrow), (interest * factor[:, None]).to(ctx.narrow)
+        to_interest = (thin @ items.to(ctx.narrow)) * factor[:, None]
+        to_items = (thin.T @ weighted).to(items)
+        return to_interest.to(interest), to_items, slope.T @ factor, own, *[None] * 5
 
 
 def _mean(value_T: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -145,8 +172,7 @@ def _sampled(prediction: Prediction, batch: Batch, negatives: Negatives) -> tupl
 def _softmax(
     positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, _: float
 ) -> torch.Tensor:
-    log_q = negatives.log_expected
-    corrected_TN = rivals_TN - log_q[negatives.columns]
+    corrected_TN = rivals_TN - negatives.log_expected
     # The item itself is always there, so that nothing is to correct in its own logit.
     return torch.logaddexp(torch.logsumexp(corrected_TN, 1), positive_T) - positive_T
 
@@ -154,7 +180,7 @@ def _softmax(
 def _gbce(
     positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, calibration: float
 ) -> torch.Tensor:
-    share = len(negatives.columns) / max(len(negatives.log_expected) - 1, 1)
+    share = len(negatives.columns) / max(negatives.items - 1, 1)
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
     real = rivals_TN > NEVER
     answer_T = -beta * nn.functional.logsigmoid(positive_T)
@@ -170,9 +196,3 @@ def _bpr(
 
 
 LOSSES = {"sampled": _softmax, "gbce": _gbce, "bpr": _bpr}
-
-
-def shares(kind: str, popularity_I: torch.Tensor) -> torch.Tensor:
-    """[I] how the sampled losses draw: `sampled` by popularity, the others evenly."""
-    drawn = popularity_I.double() if kind == "sampled" else torch.ones_like(popularity_I, dtype=torch.float64)
-    return drawn / drawn.sum()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.forgetting import ForgettingSettings
 
@@ -23,6 +23,9 @@ class LossSettings(BaseModel):
             2009).
         negatives: items sampled a batch, shared by its moments: by popularity for `sampled`, evenly for the others.
         calibration: gBCE's t between 0 (plain cross-entropy, overconfident) and 1 (calibrated).
+        sparse: a step reads, shares and moves only the rows of items that it touches, with the moments of Adam kept
+            by row (`torch.optim.SparseAdam`): for large catalogues. Rows that a step does not touch neither decay nor
+            go on by momentum.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +33,15 @@ class LossSettings(BaseModel):
     kind: Literal["full", "sampled", "gbce", "bpr"] = "full"
     negatives: int = Field(256, ge=1)
     calibration: float = Field(0.75, ge=0, le=1)
+    sparse: bool = False
+
+    @model_validator(mode="after")
+    def _some_items(self) -> LossSettings:
+        if self.sparse and self.kind == "full":
+            raise ValueError(
+                "`sparse: true` needs a loss that reads some items only, but `full` reads all; take `kind: sampled`."
+            )
+        return self
 
 
 class OptimiseSettings(BaseModel):
@@ -66,19 +78,37 @@ class OptimiseSettings(BaseModel):
     by_items: float = Field(0.0, ge=0, le=1)
     forgetting: ForgettingSettings = ForgettingSettings()
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    @model_validator(mode="after")
+    def _sparse(self) -> OptimiseSettings:
+        if self.loss.sparse and (self.optimiser != "adamw" or self.average):
+            raise ValueError(
+                "`loss.sparse` needs `optimiser: adamw` and `average: 0`, which move rows one by one, but got "
+                f"({self.optimiser}, {self.average})."
+            )
+        return self
+
+    def build(
+        self, parameters: Iterable[torch.nn.Parameter], *, over_workers: bool = False
+    ) -> torch.optim.Optimizer:
+        """The optimiser of these parameters; `over_workers` deals its state out among all workers."""
         import torch  # here, so that reading a configuration does not wait for it
 
-        known = list(parameters)
-        # A learned curve has more axes than a matrix: decay would pull its half-life towards one day.
-        groups = [
-            {"params": [p for p in known if p.ndim == 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in known if p.ndim != 2], "weight_decay": 0.0},
+        # A learned curve has more axes than a matrix: decay would pull its half-life towards one day. What has no axis
+        # is never sharded, and an optimiser takes in either kind at once.
+        groups: list[dict[str, Any]] = [
+            {"params": [], "weight_decay": decay} for decay in (self.weight_decay, 0.0, 0.0)
         ]
+        for parameter in parameters:
+            groups[0 if parameter.ndim == 2 else 1 if parameter.ndim else 2]["params"].append(parameter)
         groups = [group for group in groups if group["params"]]
-        if self.optimiser == "adamw":
-            return torch.optim.AdamW(groups, lr=self.rate, fused=True)
-        return torch.optim.SGD(groups, lr=self.rate, momentum=0.9)
+        adamw = self.optimiser == "adamw"
+        kind: type[torch.optim.Optimizer] = torch.optim.AdamW if adamw else torch.optim.SGD
+        more: dict[str, Any] = {"lr": self.rate, **({"fused": True} if adamw else {"momentum": 0.9})}
+        if over_workers:
+            from torch.distributed.optim import ZeroRedundancyOptimizer
+
+            return ZeroRedundancyOptimizer(groups, kind, **more)
+        return kind(groups, **more)
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, of `steps` that `epochs` have."""

@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any
 import numpy as np
 import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
 
+from trainers.checkpoints import Checkpoints
+from trainers.computing import PLAIN, ComputeSettings
 from trainers.curve import Curve
 from trainers.encoders import (
     ENCODERS,
@@ -32,7 +33,7 @@ from trainers.encoders import (
 )
 from trainers.encoders.base import PREFIX, EncoderSettings
 from trainers.finetune import FinetuneSettings
-from trainers.fits import Fits
+from trainers.fits import NOTES_FILE, Fits
 from trainers.log import DAY, PackedLog, Queries, TrainingData
 from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
@@ -41,7 +42,9 @@ from trainers.remote import reason
 from trainers.workers import Workers
 
 PROGRESS_FILE = "progress.json"
-CHECKPOINT_FILE = "training.pt"
+CHECKPOINTS = "checkpoints"
+PLACES = ("log", "data", "out", "start")
+"""The fields of a `Fit` that say where things lie, not what they are."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class Resources:
     workers: int | tuple[int, int] = 0
     gpu: bool = False
     max_failures: int = 0
+    compute: ComputeSettings = PLAIN
 
     @property
     def crew(self) -> str:
@@ -137,21 +141,25 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
     trainer = TorchTrainer(
         fit_all,
-        train_loop_config={"requests": [asdict(request) for request in requests]},
+        train_loop_config={
+            "requests": [asdict(request) for request in requests],
+            "compute": resources.compute.model_dump(),
+        },
+        torch_config=TorchConfig(timeout_s=resources.compute.timeout),
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
         run_config=RunConfig(
             name=requests[0].name(),
             storage_path=str(storage.absolute()),
             failure_config=FailureConfig(max_failures=resources.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
     )
+    os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(resources.compute.timeout)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(reason(failure) for failure in failures))
+        reasons = "; ".join(dict.fromkeys(_told(failure, resources) for failure in failures))
         raise RuntimeError(f"the fit on {resources.crew} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {reason(error)}") from error
@@ -167,38 +175,47 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             )
 
 
+def _told(failure: BaseException, resources: Resources) -> str:
+    """Why a worker failed. Those that wait for one that hangs, and Ray, say no more than that they waited."""
+    said = str(failure).lower()
+    if "timed out" in said or "health check has been hanging" in said:
+        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`)"
+    return reason(failure)
+
+
 def _partial(out: str) -> Path:
     return Path(out).with_name(Path(out).name + ".partial")
 
 
 def fit_all(config: dict[str, Any]) -> None:
     """What every worker runs."""
-    workers = Workers.of_ray()
+    workers, compute = Workers.of_ray(), ComputeSettings.model_validate(config["compute"])
     for request in (Fit(**entry) for entry in config["requests"]):
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
-            _fit_terms(request, workers)
+            _fit_terms(request, workers, compute)
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
 
 
-def _fit_terms(request: Fit, workers: Workers) -> None:
+def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None:
     data = TrainingData.open(PackedLog.open(request.log, request.vocabulary), Path(request.data))
     settings = ModelSettings.model_validate({"terms": request.terms})
     fitted: list[tuple[TermSettings, Statistics | Encoder, Curve | None]] = []
-    for position, term in enumerate(settings.terms):
+    for term in settings.terms:
         torch.manual_seed(request.seed)
         encoder = ENCODERS[term.kind](term, len(data.catalogue))
         if isinstance(encoder, ClosedForm):
             fitted.append((term, _sums(encoder, request, data, workers), None))
         else:
             assert isinstance(encoder, Neural)
-            fitted.append((term, encoder, _train(encoder, position, request, data, workers)))
+            fitted.append((term, encoder, _train(encoder, request, data, workers, compute)))
     if workers.rank == 0:
         partial = _partial(request.out)
         Fits(partial).write(fitted)
         (partial / PROGRESS_FILE).unlink(missing_ok=True)
         shutil.rmtree(request.out, ignore_errors=True)
         os.replace(partial, request.out)
+        shutil.rmtree(Path(request.out) / CHECKPOINTS, ignore_errors=True)
 
 
 def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Workers) -> Statistics:
@@ -226,7 +243,9 @@ def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Worker
     }
 
 
-def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, workers: Workers) -> Curve:
+def _train(
+    encoder: Neural, request: Fit, data: TrainingData, workers: Workers, compute: ComputeSettings
+) -> Curve:
     label = encoder.settings.label
     if request.start is not None:
         start = Fits(Path(request.start)).state(encoder.settings)
@@ -245,6 +264,15 @@ def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, wor
         if label in request.optimise
         else encoder.settings.training
     )
+    made_by = {key: value for key, value in asdict(request).items() if key not in PLACES}
+    checkpoints = Checkpoints(
+        _partial(request.out) / CHECKPOINTS / label, compute.checkpoint.keep, {**made_by, "term": label}
+    )
+
+    def keep(training: Training) -> None:
+        if workers.rank == 0:
+            checkpoints.write(training)
+
     return optimise(
         encoder,
         data,
@@ -253,9 +281,11 @@ def _train(encoder: Neural, position: int, request: Fit, data: TrainingData, wor
         repeats=request.repeats,
         seed=request.seed,
         epochs=request.epochs.get(label),
+        compute=compute,
         workers=workers,
-        resume=_resume(request, position),
-        after_epoch=lambda training: _report(training, position, label, request, workers),
+        resume=_resume(checkpoints, label, request, workers),
+        keep=keep,
+        after_epoch=lambda curve: _report(curve, label, request, workers),
     )
 
 
@@ -269,35 +299,32 @@ def recent(moments: Queries, since: float) -> Queries:
     return moments.take(index.nonzero()[0])
 
 
-def _report(training: Training, position: int, label: str, request: Fit, workers: Workers) -> None:
-    """After each epoch: a checkpoint to go on from, and a line for whoever waits."""
-    curve = training.curve
+def _report(curve: Curve, label: str, request: Fit, workers: Workers) -> None:
+    """After each epoch a line for whoever waits."""
     metrics = {"term": label, "epoch": len(curve.loss), "loss": curve.loss[-1]}
-    if workers.rank:
-        ray.train.report(metrics)
-        return
-    partial = _partial(request.out)
-    partial.mkdir(parents=True, exist_ok=True)
-    (partial / PROGRESS_FILE).write_text(json.dumps({**metrics, "validation": curve.validation[-1:]}))
-    with tempfile.TemporaryDirectory() as folder:
-        saved = {**vars(training), "curve": curve.to_dict(), "request": request.name(), "position": position}
-        torch.save(saved, Path(folder) / CHECKPOINT_FILE)
-        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+    if workers.rank == 0:
+        partial = _partial(request.out)
+        partial.mkdir(parents=True, exist_ok=True)
+        said = json.dumps({**metrics, "validation": curve.validation[-1:]})
+        (partial / PROGRESS_FILE).write_text(said)
+    ray.train.report(metrics)
 
 
-def _resume(request: Fit, position: int) -> Training | None:
-    """The checkpoint of an interrupted training of this request's term, if that is where it was."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        file = Path(folder) / CHECKPOINT_FILE
-        if not file.exists():  # local mode hands back the folder of its last report, which is gone
-            return None
-        saved = torch.load(file, weights_only=True)
-    if (saved.pop("request"), saved.pop("position")) != (request.name(), position):
-        return None
-    return replace(Training(**saved), curve=Curve(**saved["curve"]))
+def _resume(checkpoints: Checkpoints, label: str, request: Fit, workers: Workers) -> Training | None:
+    """Where an interrupted training of this term was; all workers take the checkpoint that worker 0 finds."""
+    found, notes = -1, []
+    if workers.rank == 0:
+        name, broken = checkpoints.sound()
+        notes = [f"`{label}`: the checkpoint {each} is broken and was passed over" for each in broken]
+        if name is not None:
+            found = checkpoints.names().index(name)
+            epochs, batches = (int(number) for number in Path(name).stem.split("-"))
+            notes.append(f"`{label}`: went on after {epochs} epochs and {batches} batches")
+        if notes:
+            with (_partial(request.out) / NOTES_FILE).open("a") as file:
+                file.writelines(f"{note}\n" for note in notes)
+    [found] = workers.first(np.array([found])).tolist()
+    return None if found < 0 else checkpoints.read(checkpoints.names()[found])
 
 
 def watch(requests: Sequence[Fit], say: Callable[[dict[str, Any]], None]) -> None:

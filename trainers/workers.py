@@ -1,4 +1,4 @@
-"""The workers of one fit: who am I, how many are we, and sums over all of us."""
+"""The workers of one fit: who am I, how many are we, and what we tell each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 @dataclass(frozen=True)
 class Workers:
-    """One of `size` workers; alone by default."""
+    """One of `size` workers; alone by default. What all must take part in, all must call in the same order."""
 
     rank: int = 0
     size: int = 1
@@ -28,14 +28,47 @@ class Workers:
         context = ray.train.get_context()
         return cls(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
 
+    def share(self, windows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """This worker's windows of a batch: neighbours in the packed log, so that each worker reads about its own share
+        of the users and all have equally many."""
+        if self.size == 1:
+            return windows
+        share: npt.NDArray[np.int64] = np.array_split(np.sort(windows), self.size)[self.rank]
+        return share
+
     def sum(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The sum of everybody's array, the same on every worker. Everybody must call it, in the same order."""
+        """The sum of everybody's array, the same on every worker."""
         if self.size == 1:
             return array
         tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
         dist.all_reduce(tensor)
         summed: npt.NDArray[Any] = tensor.cpu().numpy()
         return summed
+
+    def first(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The array of worker 0, on every worker."""
+        return self.sum(array if self.rank == 0 else np.zeros_like(array))
+
+    def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Everybody's tensor by rank, on the CPU; all of one shape."""
+        if self.size == 1:
+            return [tensor.cpu()]
+        mine = tensor.to(self.device)
+        everybody = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(everybody, mine)
+        return [each.cpu() for each in everybody]
+
+    def union(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The different numbers that any worker has, ascending."""
+        mine: torch.Tensor = torch.unique(numbers)
+        if self.size == 1:
+            return mine
+        count = int(self.sum(np.eye(self.size, dtype=np.int64)[self.rank] * len(mine)).max())
+        padded = torch.cat((mine, mine[-1:].expand(count - len(mine))))
+        everybody = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(everybody, padded)
+        all_of_them: torch.Tensor = torch.unique(torch.cat(everybody))
+        return all_of_them
 
 
 ALONE = Workers()

@@ -148,6 +148,17 @@ SPACE = "search={trials: 2, space: %s}"
         ("train.workers=[]", "with 1 <= fewest <= most, but got []."),
         ("train.workers=1.5", "with 1 <= fewest <= most, but got 1.5."),
         ("train.workers=true", "with 1 <= fewest <= most, but got True."),
+        ("train.precision=fp16", "`train.precision`: Input should be 'fp32' or 'bf16', but got 'fp16'."),
+        ("train.sharding=all", "'none', 'optimiser' or 'model', but got 'all'."),
+        ("train.accumulate=0", "greater than or equal to 1, but got 0."),
+        ("train.ahead=-1", "greater than or equal to 0, but got -1."),
+        ("train.timeout=0", "greater than or equal to 1, but got 0."),
+        (
+            "train.checkpoint.minutes=0",
+            "`train.checkpoint.minutes`: Input should be greater than 0, but got 0.",
+        ),
+        ("train.checkpoint.keep=0", "greater than or equal to 1, but got 0."),
+        ("train.checkpoint.epoch=2", "`train.checkpoint.epoch`; did you mean `epochs`?"),
         ("ab.shares=[0.2, 0.2]", "shares"),
         ("ab.shares=[0, 1]", "`shares` must be two positive numbers that sum to 1, but got [0.0, 1.0]."),
         ("ab.power=1", "less than 1, but got 1."),
@@ -297,3 +308,13 @@ def test_a_scope_is_taken_where_its_groups_are(config: Path) -> None:
     assert load(config, scoped).model.terms[0].forgetting.scope == "event_type"
     scoped = ["model.terms.0.forgetting.scope=category", "data.items=items.csv"]
     assert load(config, scoped).model.terms[0].forgetting.scope == "category"
+
+
+def test_rows_that_move_alone_are_not_sharded(config: Path) -> None:
+    sparse = "training: {loss: {kind: sampled, sparse: true}}"
+    change = f"model.terms.1={{kind: gru, {sparse}}}"
+    said = "`loss.sparse` of `gru` needs `train.sharding: none`"
+    assert load(config, [change]).train.sharding == "none"
+    assert said in refused(config, change, "train.sharding=model")
+    tuned = "finetune={loss: {kind: sampled, sparse: true}}"
+    assert said in refused(config, "model.terms.1={kind: gru}", tuned, "train.sharding=optimiser")

@@ -11,6 +11,9 @@ import pytest
 import evaluators
 from harness.settings import load
 from harness.workshop import Workshop
+from trainers.computing import CheckpointSettings
+from trainers.fits import NOTES_FILE, Fits
+from trainers.pretrain import Fit, Resources, fit
 
 
 @pytest.mark.slow
@@ -33,6 +36,33 @@ def test_a_fit_that_is_done_is_found(closed: Path, capfd: pytest.CaptureFixture[
     assert "found in" not in capfd.readouterr().err
     assert workshop.pretrain().folder == first.folder
     assert "pretrain: found in" in capfd.readouterr().err
+
+
+def test_how_a_fit_computes_reaches_it_and_what_happened_is_said(
+    closed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changes = [
+        "train.precision=bf16",
+        "train.accumulate=2",
+        "train.checkpoint.minutes=3",
+        "train.max_failures=4",
+    ]
+    workshop = Workshop.open(load("closed.yaml", changes))
+    asked: list[Resources] = []
+
+    def noted(requests: list[Fit], resources: Resources) -> list[Fits]:
+        asked.append(resources)
+        done = fit(requests, resources)
+        (done[0].folder / NOTES_FILE).write_text("`mlp`: went on after 3 epochs and 0 batches\n")
+        return done
+
+    monkeypatch.setattr("harness.workshop.fit", noted)
+    workshop.pretrain()
+    [resources] = asked
+    assert resources.max_failures == 4
+    assert (resources.compute.precision, resources.compute.accumulate) == ("bf16", 2)
+    assert resources.compute.checkpoint == CheckpointSettings(minutes=3)
+    assert "pretrain: `mlp`: went on after 3 epochs and 0 batches" in capfd.readouterr().err
 
 
 def test_fine_tuning_is_kept_only_where_validation_says_so(

@@ -39,7 +39,7 @@ def settings(**values: Any) -> OptimiseSettings:
 
 
 def train(data: TrainingData, model: Mlp | None = None, *, repeats: bool = True, **values: Any) -> Curve:
-    keys = ("seed", "epochs_fixed", "resume", "after_epoch")
+    keys = ("seed", "epochs_fixed", "resume", "keep", "compute")
     rest = {key.removesuffix("_fixed"): values.pop(key) for key in keys if key in values}
     return optimise(model or encoder(), data, data.moments(), settings(**values), repeats=repeats, **rest)
 
@@ -155,9 +155,8 @@ def test_early_stopping_keeps_the_best_epoch(data: TrainingData) -> None:
     assert data.validation is not None
     queries = replace(data.validation, targets=(data.validation.targets + 1) % 6)
     wrong = replace(data, validation=queries)
-    states: list[Training] = []
     model = encoder()
-    curve = train(wrong, model, epochs=50, patience=2, rate=0.003, after_epoch=lambda t: states.append(t))
+    curve = train(wrong, model, epochs=50, patience=2, rate=0.003)
     assert len(curve.loss) == len(curve.validation) == curve.best_epoch + 2 < 50
     assert curve.start is not None
     everything = [curve.start, *curve.validation]
@@ -194,7 +193,8 @@ def test_without_validation_all_epochs_are_used(blind: TrainingData) -> None:
 
 def test_a_loss_that_runs_away_names_the_way_out(blind: TrainingData) -> None:
     with pytest.raises(
-        FloatingPointError, match=r"^`mlp`: the training loss is .*; lower `rate` \(now in use: 1e\+30\)\.$"
+        FloatingPointError,
+        match=r"^`mlp`: the training loss is .* in epoch 1, batch \d+ of \d+, at a rate of 1e\+30; lower `rate`\.$",
     ):
         train(blind, optimiser="sgd", rate=1e30)
 
@@ -205,11 +205,11 @@ def test_a_training_goes_on_where_it_was(data: TrainingData, after: int, optimis
     kept: list[Training] = []
     whole = encoder()
     values: dict[str, Any] = {"epochs": 6, "optimiser": optimiser, "seed": 3}
-    expected = train(data, whole, **values, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
+    expected = train(data, whole, **values, keep=lambda t: kept.append(copy.deepcopy(t)))
     again = encoder(seed=77)  # other first parameters: they must not matter
     epochs: list[int] = []
     curve = train(
-        data, again, **values, resume=kept[after - 1], after_epoch=lambda t: epochs.append(len(t.curve.loss))
+        data, again, **values, resume=kept[after - 1], keep=lambda t: epochs.append(len(t.curve.loss))
     )
     assert epochs == list(range(after + 1, 7))
     assert curve.loss == pytest.approx(expected.loss, rel=1e-6)
@@ -222,7 +222,7 @@ def test_a_training_goes_on_where_it_was(data: TrainingData, after: int, optimis
 def test_a_training_that_was_over_ends_with_its_best_epoch(data: TrainingData) -> None:
     kept: list[Training] = []
     whole, again = encoder(), encoder(seed=77)
-    expected = train(data, whole, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
+    expected = train(data, whole, keep=lambda t: kept.append(copy.deepcopy(t)))
     assert train(data, again, resume=kept[-1]) == expected
     assert all(np.array_equal(array, again.state()[name]) for name, array in whole.state().items())
 
@@ -250,6 +250,10 @@ FELT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"loss": {"kind": "gbce", "negatives": 2}},
         {"loss": {"kind": "gbce", "negatives": 2, "calibration": 0.1}},
+    ),
+    (
+        {"batch": 4, "loss": {"kind": "sampled", "negatives": 1}},
+        {"batch": 4, "loss": {"kind": "sampled", "negatives": 1, "sparse": True}},
     ),
 ]
 
@@ -296,7 +300,7 @@ def test_the_schedule_is_that_of_all_epochs(data: TrainingData, refit: dict[str,
     """A refit for two of four epochs has the rates that the two had when the four were planned."""
     rates: list[float] = []
     values: dict[str, Any] = {"schedule": "linear", "warmup": 3, "batch": 10_000, **refit}
-    train(data, **values, after_epoch=lambda t: rates.append(t.optimiser["param_groups"][0]["lr"]))
+    train(data, **values, keep=lambda t: rates.append(t.optimiser["param_groups"][0]["lr"]))
     expected = [settings(schedule="linear", warmup=3).rate_at(step, 4) for step in range(4)]
     assert rates == pytest.approx(expected[: len(rates)])
     assert len(rates) == (2 if refit else 4)
@@ -309,8 +313,8 @@ def test_the_average_by_hand(data: TrainingData) -> None:
     model = encoder()
     state: dict[str, torch.Tensor] = {}
     values: dict[str, Any] = {"batch": 10_000, "epochs": 5, "patience": 9}
-    curve = train(data, model, **values, average=0.7, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
-    train(data, **values, after_epoch=lambda t: plain.append(copy.deepcopy(t)))
+    curve = train(data, model, **values, average=0.7, keep=lambda t: kept.append(copy.deepcopy(t)))
+    train(data, **values, keep=lambda t: plain.append(copy.deepcopy(t)))
     judged = []
     for steps, (training, without) in enumerate(zip(kept, plain, strict=True), 1):
         shares = [0.7 ** (steps - step) for step in range(1, steps + 1)]
@@ -335,7 +339,7 @@ def test_a_training_with_an_average_goes_on_where_it_was(data: TrainingData) -> 
     kept: list[Training] = []
     whole, again = encoder(), encoder(seed=77)
     values: dict[str, Any] = {"average": 0.9, "schedule": "linear", "warmup": 9}
-    expected = train(data, whole, **values, after_epoch=lambda t: kept.append(copy.deepcopy(t)))
+    expected = train(data, whole, **values, keep=lambda t: kept.append(copy.deepcopy(t)))
     curve = train(data, again, **values, resume=kept[1])
     assert curve.loss == pytest.approx(expected.loss, rel=1e-6)
     assert curve.validation == pytest.approx(expected.validation, rel=1e-6)

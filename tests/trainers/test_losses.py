@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from trainers.losses import LOSSES, Negatives, likelihood, loss, shares
+from trainers.losses import LOSSES, Negatives, Shares, likelihood, loss
 from trainers.networks.prediction import Cells, Prediction
 from trainers.optimise import LossSettings
 from trainers.sequences import Batch
@@ -47,7 +47,8 @@ def prediction(logits: torch.Tensor, own: Cells | None = None) -> Prediction:
 
 def negatives(*columns: int, items: int = 5) -> Negatives:
     """These were drawn, and each item is as likely as not."""
-    return Negatives(torch.tensor(columns), torch.full((items,), math.log(0.5), dtype=torch.float64))
+    expected = torch.full((len(columns),), math.log(0.5), dtype=torch.float64)
+    return Negatives(torch.tensor(columns), expected, items)
 
 
 def value(kind: str, sampled: Negatives | None, of: Batch, calibration: float = 0.75) -> list[float]:
@@ -141,7 +142,7 @@ def test_a_softmax_over_sampled_items_is_the_full_one_once_all_are_sampled() -> 
     generator = torch.Generator().manual_seed(0)
     share = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15], dtype=torch.float64)
     of = batch([[1], [4]], [[0], []])
-    everything = Negatives.draw(share, 2000, generator)
+    everything = Negatives.draw(Shares.of("sampled", share), 2000, generator)
     assert value("sampled", everything, of) == pytest.approx(value("full", None, of), rel=1e-9)
 
 
@@ -150,7 +151,9 @@ def test_a_softmax_over_sampled_items_is_right_on_average() -> None:
     generator = torch.Generator().manual_seed(1)
     share = torch.tensor([0.5, 0.1, 0.05, 0.3, 0.05], dtype=torch.float64)
     of = batch([[1], [3]])
-    drawn = [value("sampled", Negatives.draw(share, 3, generator), of) for _ in range(4000)]
+    drawn = [
+        value("sampled", Negatives.draw(Shares.of("sampled", share), 3, generator), of) for _ in range(4000)
+    ]
     found = torch.tensor(drawn, dtype=torch.float64).exp().mean(0)
     assert found.tolist() == pytest.approx(torch.tensor(value("full", None, of)).exp().tolist(), rel=0.05)
 
@@ -210,17 +213,22 @@ def test_draws_are_as_frequent_as_they_say() -> None:
     share = torch.tensor([0.6, 0.25, 0.1, 0.04, 0.01], dtype=torch.float64)
     times, count = torch.zeros(5), 4000
     for _ in range(count):
-        drawn = Negatives.draw(share, 6, generator)
+        drawn = Negatives.draw(Shares.of("sampled", share), 6, generator)
         assert drawn.columns.tolist() == sorted(set(drawn.columns.tolist()))
         times[drawn.columns] += 1
-    expected = drawn.log_expected.exp()
+    everything = Negatives.draw(Shares.of("sampled", share), 6, generator)
+    while len(everything.columns) < 5:
+        everything = Negatives.draw(Shares.of("sampled", share), 6, generator)
+    expected = everything.log_expected.exp()
     assert expected[3].item() == pytest.approx(1 - 0.96**6)
     spread = (expected * (1 - expected) / count).sqrt()
     assert ((times / count - expected).abs() < 4 * spread + 1e-3).all()
 
 
 def test_the_share_of_an_item_that_is_all_there_is() -> None:
-    drawn = Negatives.draw(torch.tensor([1.0, 0.0]), 3, torch.Generator().manual_seed(0))
+    drawn = Negatives.draw(
+        Shares.of("sampled", torch.tensor([1.0, 0.0])), 3, torch.Generator().manual_seed(0)
+    )
     assert drawn.columns.tolist() == [0]
     assert drawn.log_expected[0].item() == pytest.approx(0.0, abs=1e-6)
     assert torch.isfinite(drawn.log_expected).all()
@@ -228,6 +236,7 @@ def test_the_share_of_an_item_that_is_all_there_is() -> None:
 
 def test_sampled_softmax_draws_by_popularity_and_the_others_evenly() -> None:
     popularity = torch.tensor([6.0, 3.0, 1.0])
-    assert shares("sampled", popularity).tolist() == pytest.approx([0.6, 0.3, 0.1])
+    assert Shares.of("sampled", popularity).each.tolist() == pytest.approx([0.6, 0.3, 0.1])
+    assert Shares.of("sampled", popularity).total.tolist() == pytest.approx([0.6, 0.9, 1.0])
     for kind in ("gbce", "bpr"):
-        assert shares(kind, popularity).tolist() == pytest.approx([1 / 3] * 3)
+        assert Shares.of(kind, popularity).each.tolist() == pytest.approx([1 / 3] * 3)

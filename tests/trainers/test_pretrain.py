@@ -19,6 +19,7 @@ import ray.train
 
 from tests.trainers import helpers
 from tests.trainers.neural import NEURAL, OWN, SMALL
+from trainers.computing import ComputeSettings
 from trainers.encoders import ClosedForm, Neural
 from trainers.encoders.mlp import MlpSettings
 from trainers.finetune import FinetuneSettings, neural_terms
@@ -112,7 +113,9 @@ def network(**changes: Any) -> dict[str, Any]:
 
 
 BROKEN = network(training={"optimiser": "sgd", "rate": 1e30})
-TOO_FAST = r"`mlp`: the training loss is nan; lower `rate`"
+TOO_FAST = (
+    r"`mlp`: the training loss is nan and its gradient nan in epoch 1, batch \d of \d, .*; lower `rate`"
+)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +258,9 @@ def test_a_range_of_workers_takes_what_there_is_room_for(
     same_fits(local, fit(requests(stored, tmp_path), Resources(workers=(1, 4))), data)
 
 
+COMPUTE = ComputeSettings.model_validate({"precision": "bf16", "accumulate": 3, "timeout": 77})
+
+
 @pytest.mark.parametrize(("workers", "said"), [(2, "on 2 workers"), ((2, 8), "on 2 to 8 workers")])
 def test_what_a_fit_may_use_reaches_ray_train(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | tuple[int, int], said: str
@@ -270,10 +276,12 @@ def test_what_a_fit_may_use_reaches_ray_train(
 
     monkeypatch.setattr("trainers.pretrain.TorchTrainer", Trainer)
     with pytest.raises(RuntimeError, match=f"the fit {said} failed: all are gone"):
-        fit(requests(stored, tmp_path), Resources(workers, gpu=True, max_failures=5))
+        fit(requests(stored, tmp_path), Resources(workers, gpu=True, max_failures=5, compute=COMPUTE))
     scaling = asked["scaling_config"]
     assert (scaling.num_workers, scaling.use_gpu) == (workers, True)
     assert asked["run_config"].failure_config.max_failures == 5
+    assert asked["torch_config"].timeout_s == 77
+    assert ComputeSettings.model_validate(asked["train_loop_config"]["compute"]) == COMPUTE
 
 
 def test_what_is_done_is_not_done_again(

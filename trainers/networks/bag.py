@@ -39,6 +39,8 @@ class Interest(nn.Module):
 class RecommendationFunction(Network):
     """f(x; θ) = W·σ(A·x + b) with ReLU as σ, W having a row for each item of the catalogue."""
 
+    by_item = (*Network.by_item, "interest.embedding.weight", "output.weight")
+
     def __init__(
         self, items: int, interest: Interest, dim: int, hidden: int, dropout: float, own: Habit | None
     ) -> None:
@@ -56,6 +58,8 @@ class RecommendationFunction(Network):
 class Variational(Network):
     """The variational autoencoder with a multinomial likelihood (Liang et al. 2018), over the decayed sum, asked for
     what comes next: z ~ N(μ(x), σ²(x)), logits = W·h(z), and β·KL(N(μ, σ²) ‖ N(0, 1)) beside the likelihood."""
+
+    by_item = (*Network.by_item, "interest.embedding.weight", "output.weight")
 
     def __init__(
         self,

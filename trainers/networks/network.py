@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +18,9 @@ from trainers.sequences import Batch
 
 class Network(nn.Module):
     """What every network shares: a bias for each item, and learned retention of the user's own items where asked."""
+
+    by_item: ClassVar[tuple[str, ...]] = ("bias", "own.log_interval")
+    """The parameters and buffers with a row for each item of the catalogue, where they are there."""
 
     def __init__(self, items: int, own: Habit | None) -> None:
         super().__init__()
@@ -54,6 +58,8 @@ class Network(nn.Module):
 
 class Tied(Network):
     """A network whose logits are products with the embeddings that it reads."""
+
+    by_item = (*Network.by_item, "embedding.weight")
 
     def __init__(self, items: int, dim: int, dropout: float, own: Habit | None) -> None:
         super().__init__(items, own)

@@ -58,7 +58,7 @@ class Prediction:
 
     def at(self, columns: torch.Tensor) -> torch.Tensor:
         """[R, N] the logits of N different columns of the catalogue."""
-        logits_RN = torch.addmm(self.bias[columns], self.interest, self.items[columns].T)
+        logits_RN = torch.addmm(self.bias[columns], self.interest, self.items[columns].T).to(self.bias)
         if self.own is not None:
             where = self.places(columns)[self.own.column]
             hit = where >= 0
