@@ -108,8 +108,7 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
         raise ConfigurationError("`lethe search` needs a block `search` with `trials` and `space`.")
     workshop = Workshop.open(settings)
     fits = workshop.pretrain()
-    found = workshop.search(fits)
-    control = workshop.search(fits, control=True)
+    found, control = workshop.search(fits)
     best = found.settings(found.ranking[0])
     result = search_story(workshop, found, control) | {
         "model": best.model_dump(mode="json", exclude_none=True)

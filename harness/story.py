@@ -61,16 +61,19 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
         (t, True) for t in (control.trials if control else [])
     ]
     failed = found.failed + (control.failed if control else [])
+    stopped = found.stopped + (control.stopped if control else [])
     return {
         "trials": len(found.trials),
         "control_trials": len(control.trials) if control else 0,
         "failed": len(failed),
+        "stopped": len(stopped),
         "failures": [{"trial": trial.name, "error": trial.error} for trial in failed],
         "best": {"trial": best.name, "value": best.value, "params": best.params},
         "history": [
             {
                 "trial": trial.name,
                 "value": trial.value,
+                "stopped": trial.stop._asdict() if trial.stop else None,
                 "family": "none" if is_control else found.space.family_of(trial.params),
                 "control": is_control,
             }
@@ -80,6 +83,8 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
         "importance_note": IMPORTANCE_NOTE,
         "families": families,
         "families_of": _searched_terms(found),
+        "scheduler": _scheduler(workshop),
+        "warm_start": _warm_start(found),
         "sure": sure,
     }
 
@@ -182,6 +187,16 @@ def _searched_curve(found: SearchResult, trial: Outcome) -> Forgetting:
 def _searched_terms(found: SearchResult) -> str:
     """The first terms whose forgetting the space varies, as the space names them; empty where it varies none."""
     return next((key for key, term in found.space.root.items() if term.forgetting), "")
+
+
+def _scheduler(workshop: Workshop) -> dict[str, Any] | None:
+    settings = workshop.settings.search
+    return settings.scheduler.model_dump(mode="json") if settings and settings.scheduler else None
+
+
+def _warm_start(found: SearchResult) -> dict[str, Any] | None:
+    known = found.known
+    return {"from": known.where, "known": len(known.trials), "skipped": known.skipped} if known else None
 
 
 def _finite(value: float) -> float | None:

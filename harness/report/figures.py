@@ -155,12 +155,14 @@ def _history(trials: list[tuple[int, Mapping[str, Any], float | None]], metric: 
                 best.append((n, max(v, best[-1][1]) if best else v))
     if best:
         ax.step(*zip(*best, strict=True), where="post", color=plots.INK, linewidth=1.3, label="best so far")
-    if lost := [n for n, _, v in trials if v is None]:
+    if early := [(n, at) for n, t, _ in trials if (at := finite(dig(t, "stopped", "value"))) is not None]:
+        ax.plot(*zip(*early, strict=True), "o", color=plots.BLUE, fillstyle="none", label="stopped early")
+    if lost := [n for n, t, v in trials if v is None and not t.get("stopped")]:
         floor = min(v for _, _, v in trials if v is not None)
         ax.plot(lost, [floor] * len(lost), "x", color=plots.VERMILLION, markersize=6, label="failed")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plots.label(ax, "trial, in order", metric)
-    plots.legend(figure, ax, 4)
+    plots.legend(figure, ax, 5)
     return figure
 
 

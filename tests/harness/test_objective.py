@@ -17,6 +17,7 @@ from harness.objective import Judge, ValidationObjective
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from trainers.fits import Fits, fit_model
+from trainers.halving import HalvingSettings
 from trainers.model import ModelSettings
 from trainers.pretrain import Fit, fit
 
@@ -111,7 +112,8 @@ def test_it_asks_validation_and_nothing_later(
         return genuine(stage, *arguments)
 
     monkeypatch.setattr(Stage, "evaluate", evaluate)
-    values = pickle.loads(pickle.dumps(objective)).open()(SERIES[0])
+    (reached,) = pickle.loads(pickle.dumps(objective)).open()(SERIES[0])
+    values = reached.values
     times = np.sort(store.times)
     val, test = (times[int(len(times) * share)] for share in SPLIT.cuts)
     (stage,) = asked
@@ -136,7 +138,8 @@ def test_the_future_of_validation_changes_nothing(
     stage = Stage.of(replace(store, items=items), SPLIT, "val", True)
     judge = Judge(stage, Fits(Path(objective.fits)), 0)
     for model in SERIES[:3]:
-        assert np.array_equal(judge.values(model, "ndcg@10"), objective.open()(model))
+        (reached,) = objective.open()(model)
+        assert np.array_equal(judge.values(model, "ndcg@10"), reached.values)
 
 
 def test_its_key_names_everything_that_its_values_depend_on(objective: ValidationObjective) -> None:
@@ -146,8 +149,9 @@ def test_its_key_names_everything_that_its_values_depend_on(objective: Validatio
         replace(objective, metric="mrr"),
         replace(objective, seed=1),
         replace(objective, store=objective.store + "x"),
+        replace(objective, scheduler=HalvingSettings()),
     ]
-    assert len({objective.key(), *(other.key() for other in others)}) == 6
+    assert len({objective.key(), *(other.key() for other in others)}) == 7
     assert replace(objective, store="/elsewhere/" + Path(objective.store).name).key() == objective.key()
 
 
