@@ -57,6 +57,10 @@ class Turns(Searcher):
             search.tell(number, entry.value, entry.readings, entry.stop(search.cutoffs[number]))
         self._over()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes its searcher down, and whoever waits for `over` stays here."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Tune wants a file; what matters of the searches' state is in the ledger."""
         Path(checkpoint_path).touch()

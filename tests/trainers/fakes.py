@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.forgetting import build
-from trainers.halving import HalvingSettings
+from trainers.halving import HalvingSettings, Reading
 from trainers.model import ModelSettings
 from trainers.objective import Reached
 
@@ -72,11 +72,16 @@ class Analytic:
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         value = math.nan if forgetting.family == self.nan else known(model)
-        for rung in self.scheduler.rungs(self.epochs) if self.scheduler else ():
+        for rung, low in self.readings(model):
             self._trained(model, rung)
-            yield Reached(rung, around(value - 1 / rung), whole=False)  # all gain alike from training on
+            yield Reached(rung, around(low), whole=False)
         self._trained(model, self.epochs)
         yield Reached(self.epochs, around(value))
+
+    def readings(self, model: ModelSettings) -> tuple[Reading, ...]:
+        """On the way all gain alike: the value after e epochs is 1 / e below that of the whole."""
+        rungs = self.scheduler.rungs(self.epochs) if self.scheduler else ()
+        return tuple((rung, known(model) - 1 / rung) for rung in rungs)
 
     def _trained(self, model: ModelSettings, epochs: float) -> None:
         with (Path(self.folder) / "epochs").open("a") as file:
