@@ -99,7 +99,7 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     Example: lethe search configs/quickstart.yaml --set search.trials=64
     """
     from harness.errors import ConfigurationError
-    from harness.story import search_story
+    from harness.searched import search_story
     from harness.tables import show_search
     from harness.workshop import Workshop
 

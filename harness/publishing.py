@@ -26,8 +26,9 @@ from harness.registry.description import markdown
 from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
+from harness.searched import search_story
 from harness.settings import RunSettings
-from harness.story import curve_of_terms, half_life_words, search_story, training_story
+from harness.story import curve_of_terms, half_life_words, training_story
 from harness.warm import RECORD_FILE
 from harness.workshop import Finetuned, Workshop
 from trainers.finetune import FinetuneSettings

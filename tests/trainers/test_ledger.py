@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +55,47 @@ def test_an_entry_without_its_values_is_none(ledger: Ledger) -> None:
     assert ledger.find(MODEL) is None
     values.unlink()
     assert ledger.find(MODEL) is None
+
+
+def test_a_stopped_trial_serves_where_it_would_stop_no_later(ledger: Ledger) -> None:
+    ledger.enter(MODEL, None, 1.0, readings=[(1, 0.5), (3, 0.4)])
+    for cutoffs in ([(3, 0.45)], [(1, 0.6)], [(1, 0.6), (3, 0.45)]):
+        entry = ledger.find(MODEL, cutoffs)
+        assert entry is not None
+        assert entry.value is None
+    assert ledger.find(MODEL) is None
+    assert ledger.find(MODEL, [(1, 0.5), (3, 0.4)]) is None  # now it would go on: it has to run again
+    whole = np.array([0.7])
+    ledger.enter(MODEL, whole, 1.0, readings=[(1, 0.5), (3, 0.4), (9, 0.6)])
+    for cutoffs in ([], [(3, 0.45)], [(1, 0.5), (3, 0.4)]):
+        entry = ledger.find(MODEL, cutoffs)
+        assert entry is not None
+        assert entry.value == 0.7
+        assert entry.stop(cutoffs) == ((3, 0.4) if cutoffs == [(3, 0.45)] else None)
+    ledger.enter(MODEL, None, 1.0, readings=[(1, 0.5)])  # by another trial of the same content
+    entry = ledger.find(MODEL)
+    assert entry is not None
+    assert entry.value == 0.7
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["values", "entry"])
+def test_a_full_disk_leaves_nothing_half(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    ledger.enter(MODEL.without_forgetting(), np.ones(2), 1.0)
+    other = ModelSettings.model_validate({"terms": [{"kind": "own", "weight": 3.0}]})
+    genuine, calls = os.fsync, [0]
+
+    def full(descriptor: int) -> None:
+        calls[0] += 1
+        if calls[0] > at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        genuine(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            ledger.enter(other, np.ones(2), 1.0)
+    assert ledger.find(other) is None
+    assert ledger.find(MODEL) is not None
+    assert not list(ledger.folder.glob(".*"))
+    ledger.enter(other, np.ones(2), 1.0)
+    assert ledger.find(other) is not None

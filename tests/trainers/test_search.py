@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tests.trainers import fakes
 from tests.trainers.fakes import Analytic
 from tests.trainers.searching import MODEL, propose_all, settings, subject
+from tests.trainers.test_halving import run as without_ray
 from trainers.ledger import Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Subject
@@ -142,25 +143,66 @@ class TestOnRay:
         assert len(before) == 9
 
     def test_failed_trials_are_told_and_the_others_are_done(self, tmp_path: Path) -> None:
-        result = run(tmp_path, raises="power", nan="geometric", trials=6)
-        families = {trial.number: trial.params["own.family"] for trial in result.trials}
-        assert {"power", "geometric"} <= set(families.values())
-        assert [trial.number for trial in result.trials] == list(range(6))
-        assert len(result.ranking) + len(result.failed) == 6
-        for trial in result.trials:
-            if families[trial.number] == "power":
-                assert trial.error == "ArithmeticError: no luck with power"
-            elif families[trial.number] == "geometric":
-                assert trial.error == "FloatingPointError: the metric is nan"
-            else:
-                assert trial.error is None
-                assert trial.value is not None
-        assert not any(
-            re.search("nan", file.read_text(), re.IGNORECASE) for file in tmp_path.glob("one/trials/*.json")
+        """One raises, one has no number for a metric, one hangs, and one's process is killed."""
+        result = run(
+            tmp_path,
+            raises="power",
+            nan="geometric",
+            hangs="exponential",
+            kills="none",
+            trials=7,
+            trial={"seconds": 6},
         )
-        assert all(
-            json.loads(file.read_text())["seconds"] >= 0 for file in tmp_path.glob("one/trials/*.json")
-        )
+        said = {
+            "power": "ArithmeticError: no luck with power",
+            "geometric": "FloatingPointError: the metric is nan",
+            "exponential": "the trial took longer than `search.trial.seconds` allows (6); raise it, or narrow "
+            "the space",
+        }
+        families = [trial.params["own.family"] for trial in result.trials]
+        assert {"none", *said} <= set(families)
+        assert [trial.number for trial in result.trials] == list(range(7))
+        killed = result.trials[families.index("none")]
+        assert killed.error == "its process died: it was killed, or its node went away or ran out of memory"
+        for trial, family in zip(result.trials, families, strict=True):
+            if family != "none":
+                assert trial.error == said[family]
+        finished = list(tmp_path.glob("one/trials/*.json"))
+        assert len(result.ranking) == len(finished)
+        assert not any(re.search("nan", file.read_text(), re.IGNORECASE) for file in finished)
+        assert all(json.loads(file.read_text())["seconds"] >= 0 for file in finished)
+
+        # Once nothing fails, only what failed is done, and what is left of the failures misleads nobody.
+        before = {file: file.stat().st_mtime_ns for file in finished}
+        again = run(tmp_path, trials=7)
+        assert again.failed == []
+        assert {file: file.stat().st_mtime_ns for file in before} == before
+        assert [t.value for t in again.ranking if t.number in {r.number for r in result.ranking}] == [
+            t.value for t in result.ranking
+        ]
+
+    def test_trials_that_lag_are_stopped_and_a_search_goes_on_among_them(self, tmp_path: Path) -> None:
+        """Stopped at one rung or the other, interrupted, and taken up by another number of workers: as without Ray."""
+        asha = {"kind": "asha", "grace": 1, "factor": 3}
+        chosen = settings(16, ahead=3, scheduler=asha)
+        first = run(tmp_path, trials=16, ahead=3, scheduler=asha, epochs=27, stop_after=9)
+        assert first.failed
+        before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("one/trials/*.json")}
+        assert any(file.name.endswith(".stopped.json") for file in before)
+
+        result = run(tmp_path, trials=16, ahead=3, scheduler=asha, epochs=27, concurrent=1)
+        assert result.failed == []
+        assert {file: file.stat().st_mtime_ns for file in before} == before  # none was done twice
+        expected, spent = without_ray(chosen, epochs=27)
+        assert {trial.number: trial.stop for trial in result.stopped} == expected.stops
+        assert [trial.params for trial in result.trials] == expected.params
+        assert 3 <= len(result.stopped) <= 13
+        assert fakes.epochs_spent(str(tmp_path)) <= spent < 16 * 27 / 1.5
+        best = result.ranking[0]
+        assert len(result.ranking) + len(result.stopped) == 16
+        assert best.value == pytest.approx(fakes.known(result.settings(best)))  # of a whole training
+        with pytest.raises(ValueError, match="was stopped before its end"):
+            result.stopped[0].per_query()
 
 
 def test_concurrent_reaches_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
