@@ -38,7 +38,7 @@ from trainers.objective import Subject
 from trainers.pretrain import Fit, Resources, fit, watch
 from trainers.search import SearchResult, search
 from trainers.space import Range
-from trainers.warm import Unlike
+from trainers.warm import Former, Unlike
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Workshop:
             + (f"; {counts.rejected:,} rows set aside in {store.rejected_file}" if counts.rejected else "")
         )
         _known_groups(settings.model, store)
-        return cls(settings, store)
+        workshop = cls(settings, store)
+        _ = workshop.former  # one that is not to be had is said now, not after pretraining
+        return workshop
 
     @cached_property
     def key(self) -> str:
@@ -255,21 +257,29 @@ class Workshop:
                 found = done if found is None else found
                 line.update(done=done, total=total, note=f"{found} found finished" if found else "")
 
-            try:
-                results = search(
-                    settings,
-                    list(subjects.values()),
-                    self.objective(fits),
-                    self.trials,
-                    former=former_of(self.settings),
-                    progress=over,
-                )
-            except Unlike as error:
-                raise ConfigurationError(str(error)) from None
+            results = search(
+                settings,
+                list(subjects.values()),
+                self.objective(fits),
+                self.trials,
+                former=self.former,
+                progress=over,
+            )
         problems = [problem for pair in zip(subjects, results, strict=True) for problem in self._told(*pair)]
         if problems:
             raise IncompleteError("; ".join(problems))
         return results[0], results[1]
+
+    @cached_property
+    def former(self) -> Former | None:
+        """The search that this one starts from, if it starts from one; ConfigurationError where it may not."""
+        former = former_of(self.settings)
+        if former is not None:
+            try:
+                former.check(self.objective(Fits(self.folder)).about())
+            except Unlike as error:
+                raise ConfigurationError(str(error)) from None
+        return former
 
     @property
     def trials(self) -> Path:

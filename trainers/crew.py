@@ -20,6 +20,7 @@ from trainers.ledger import Entry, Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Objective, Subject
 from trainers.proposals import Proposals
+from trainers.remote import told
 
 CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
 
@@ -50,7 +51,7 @@ class Turns(Searcher):
     ) -> None:
         place, number = self._places[trial_id]
         search = self.searches[place]
-        if error or not result or "readings" not in result:
+        if error or not result or result.get("error") or "readings" not in result:
             search.tell(number, None)
         else:
             entry = Entry(tuple(result["readings"]), result["value"])
@@ -96,13 +97,17 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        settings = self.subjects[self.place].at(self.params)
-        # A search that was killed may have finished later trials than the first one missing, and a proposal may repeat.
-        entry = self.ledger.find(settings, self.cutoffs)
-        if entry is None:
-            with at_most(self.seconds, late_file(self.crew, self.place, self.number)):
-                entry = self._run(settings)
-        return {"value": entry.value, "readings": list(entry.readings), "done": True}
+        try:
+            settings = self.subjects[self.place].at(self.params)
+            # A search that was killed may have finished later trials than the first missing, and a proposal may repeat.
+            entry = self.ledger.find(settings, self.cutoffs)
+            if entry is None:
+                with at_most(self.seconds, late_file(self.crew, self.place, self.number)):
+                    entry = self._run(settings)
+        except Exception as error:
+            # A result like others: Tune would end the actor, and with it all that it has read.
+            return {"value": None, "readings": [], "error": told(error), "done": True}
+        return {"value": entry.value, "readings": list(entry.readings), "error": None, "done": True}
 
     def _run(self, settings: ModelSettings) -> Entry:
         """Judge a model until it is stopped or whole, and write it down."""

@@ -235,10 +235,12 @@ def _run(
         raise KeyboardInterrupt  # Tune takes an interrupt for an answer and returns as if all were well
     errors = {}
     for result in grid:
-        if result.error is not None:
-            place, number = result.config["search"], result.config["number"]
+        place, number = result.config["search"], result.config["number"]
+        if result.error is not None:  # its actor died with it
             late = late_file(crew, place, number).exists()
             errors[place, number] = _late(settings) if late else reason(result.error)
+        elif result.metrics["error"]:
+            errors[place, number] = result.metrics["error"]
     return errors
 
 

@@ -61,12 +61,15 @@ def test_what_a_kill_leaves_of_a_search_is_taken_up(
     """The same without the kill: some trials are written down, two are half written, the others are not there. And
     the database is away as long as the search takes."""
     trials = sorted(left.glob(".lethe/runs/*/trials/*.json"), key=lambda file: file.stat().st_mtime_ns)
-    for file in trials[12:]:
+    forgetting = [
+        file for file in trials if '"half_life"' in file.read_text()
+    ]  # the first of all has none, and stays
+    for file in forgetting[6:]:
         file.unlink()
-    trials[11].write_text('{"value": 0.9')
-    values = trials[10].with_suffix(".npy")
+    half = set(forgetting[4:6])
+    forgetting[4].write_text('{"value": 0.9')
+    values = forgetting[5].with_suffix(".npy")
     values.write_bytes(values.read_bytes()[:50])
-    half = {trials[10], trials[11]}
     with away(left / "mlflow.db", "harness.workshop.search"):
         assert_it_goes_on(left, finished, capfd, half=half)
 
@@ -107,33 +110,30 @@ def left(work: Path, finished: Finished) -> Path:
 
 @contextmanager
 def away(database: Path, during: str, *, back: bool = True) -> Iterator[None]:
-    """The database cannot be opened from when a function is called: until it ends, or (`back` false) for good."""
+    """The database is not where it was while a function runs, and, where it does not come `back`, until the end."""
     module, _, name = during.rpartition(".")
     genuine = getattr(importlib.import_module(module), name)
     aside = database.with_suffix(".away")
 
     def without(*arguments: Any, **others: Any) -> Any:
         database.rename(aside)
-        database.mkdir()
         try:
             return genuine(*arguments, **others)
         finally:
             if back:
-                database.rmdir()
                 aside.rename(database)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(during, without)
         yield
     if not back:
-        database.rmdir()
-        aside.rename(database)
+        aside.replace(database)
 
 
 def test_a_database_that_is_lost_after_the_search_loses_no_trial(
     left: Path, finished: Finished, lethe: Command, quick: None
 ) -> None:
-    before = {file: file.stat().st_mtime_ns for file in left.glob(".lethe/runs/*/trials/*")}
+    before = {file: file.stat().st_mtime_ns for file in left.glob(".lethe/runs/*/trials/*.json")}
     with away(left / "mlflow.db", "harness.pipeline.publish", back=False):
         said = lethe("run", "tiny.yaml", "--json")
     assert (said.code, said.out) == (1, "")
