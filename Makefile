@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIVALS := rectools recbole
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
-.PHONY: quickstart env test test-all browser lint format benchmarks rivals off-policy clean
+.PHONY: quickstart env test test-all browser lint format benchmarks rivals warprec off-policy clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -52,6 +52,9 @@ benchmarks: env  ## timings against plain single-process fits, in one run
 
 rivals: env $(RIVALS:%=.venv-rivals/%/.made)  ## published rivals on the queries of CONFIG, library models included
 	$(BIN)/python -m benchmarks.rivals $(CONFIG)
+
+warprec: env .venv-rivals/warprec/.made  ## what Ray costs, beside WarpRec (which needs PYTHON=python3.12 or later)
+	$(BIN)/python -m benchmarks.search_warprec
 
 .venv-rivals/%/.made: benchmarks/rivals/requirements-%.txt
 	$(PYTHON) -m venv .venv-rivals/$*

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats, Ints
 from evaluators.intervals import Estimate, check_resampling, per_user
@@ -57,7 +57,7 @@ def trend(
             f"`users` must hold at least 2 users whose answers differ in age, but got {used}; add users."
         )
     error = np.sqrt(used / (used - 1) * float((score**2).sum())) / spread
-    half = float(stats.t.ppf((1 + level) / 2, used - 1)) * error
+    half = float(scipy.stats.t.ppf((1 + level) / 2, used - 1)) * error
     return Estimate(slope, slope - half, slope + half)
 
 

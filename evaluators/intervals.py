@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats, Ints
 
@@ -118,7 +118,7 @@ def interval(
     if method != "percentile" and len(count) < 2:
         raise ValueError(f"`users` must hold at least 2 users for `{method}`, but got 1; take `percentile`.")
     if method == "robust":
-        half = float(stats.t.ppf((1 + level) / 2, len(count) - 1)) * standard_error(total, count)
+        half = float(scipy.stats.t.ppf((1 + level) / 2, len(count) - 1)) * standard_error(total, count)
         return Estimate(mean, mean - half, mean + half)
     means = np.concatenate([total[pick].sum(1) / count[pick].sum(1) for pick in picks(len(count), n, seed)])
     at = tails(level) if method == "percentile" else _corrected(level, total, count, means)
@@ -144,13 +144,13 @@ def _corrected(level: float, total: Floats, count: Ints, means: Floats) -> Float
     tolerance = 1e-12 * max(1.0, abs(middle))  # sums of the same numbers in another order must count as equal
     below = (means < middle - tolerance).mean() + (np.abs(means - middle) <= tolerance).mean() / 2
     most = 1 - 0.5 / len(means)
-    bias = stats.norm.ppf(np.clip(below, 1 - most, most))
+    bias = scipy.stats.norm.ppf(np.clip(below, 1 - most, most))
     left_out = (total.sum() - total) / (count.sum() - count)
     apart = left_out.mean() - left_out
     spread = (apart**2).sum() ** 1.5
     skew = (apart**3).sum() / (6 * spread) if spread > 0 else 0.0
-    z = bias + stats.norm.ppf(tails(level))
-    corrected: Floats = stats.norm.cdf(bias + z / (1 - skew * z))
+    z = bias + scipy.stats.norm.ppf(tails(level))
+    corrected: Floats = scipy.stats.norm.cdf(bias + z / (1 - skew * z))
     return corrected
 
 
@@ -186,7 +186,7 @@ def over_seeds(values: NDArray[Any], users: NDArray[Any], level: float = 0.95) -
     if variance == 0:
         return Estimate(mean, mean, mean)
     degrees = (by_user + by_seed) ** 2 / (by_user**2 / (people - 1) + by_seed**2 / (seeds - 1))
-    half = float(stats.t.ppf((1 + level) / 2, degrees)) * float(np.sqrt(variance))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, degrees)) * float(np.sqrt(variance))
     return Estimate(mean, mean - half, mean + half)
 
 

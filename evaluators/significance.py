@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats
 from evaluators.intervals import Method, chunks, interval, per_user, standard_error
@@ -93,7 +93,7 @@ def wilcoxon(a: NDArray[Any], b: NDArray[Any], users: NDArray[Any]) -> float:
     """
     total, count = per_user(np.asarray(a, np.float64) - np.asarray(b, np.float64), users)
     mean = total / count
-    return float(stats.wilcoxon(mean, zero_method="zsplit").pvalue) if mean.any() else 1.0
+    return float(scipy.stats.wilcoxon(mean, zero_method="zsplit").pvalue) if mean.any() else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -118,7 +118,7 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     >>> [round(each, 9) for each in benjamini_hochberg([0.01, 0.04, 0.03])]
     [0.03, 0.04, 0.04]
     """
-    return [float(each) for each in stats.false_discovery_control(p, method="bh")] if len(p) else []
+    return [float(each) for each in scipy.stats.false_discovery_control(p, method="bh")] if len(p) else []
 
 
 def detectable(
@@ -136,5 +136,5 @@ def detectable(
             f"`0 < power < 1` and 2 users must hold, but got (power={power}, users={len(count)})."
         )
     degrees = len(count) - 1
-    reach = stats.t.ppf((1 + level) / 2, degrees) + stats.t.ppf(power, degrees)
+    reach = scipy.stats.t.ppf((1 + level) / 2, degrees) + scipy.stats.t.ppf(power, degrees)
     return float(reach) * standard_error(total, count)

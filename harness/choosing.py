@@ -30,9 +30,8 @@ def choose(workshop: Workshop) -> Chosen:
     fits = workshop.pretrain([model, control], tune=True)
     searched = control_searched = None
     if settings.search:
-        searched = workshop.search(fits)
+        searched, control_searched = workshop.search(fits)
         model = searched.settings(searched.ranking[0])
-        control_searched = workshop.search(fits, control=True)
         control = control_searched.settings(control_searched.ranking[0])
     fits = workshop.serving([model, control], fits)
     tuned, control_tuned = workshop.finetune(fits, model), workshop.finetune(fits, control)

@@ -103,7 +103,7 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     Example: lethe search configs/quickstart.yaml --set search.trials=64
     """
     from harness.errors import ConfigurationError
-    from harness.story import search_story
+    from harness.searched import search_story
     from harness.tables import show_search
     from harness.workshop import Workshop
 
@@ -112,8 +112,7 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
         raise ConfigurationError("`lethe search` needs a block `search` with `trials` and `space`.")
     workshop = Workshop.open(settings)
     fits = workshop.pretrain()
-    found = workshop.search(fits)
-    control = workshop.search(fits, control=True)
+    found, control = workshop.search(fits)
     best = found.settings(found.ranking[0])
     result = search_story(workshop, found, control) | {
         "model": best.model_dump(mode="json", exclude_none=True)

@@ -29,11 +29,14 @@ from harness.registry.nested import reads
 from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
+from harness.searched import search_story
 from harness.settings import RunSettings
-from harness.story import curve_of_terms, half_life_words, search_story, training_story
+from harness.story import curve_of_terms, half_life_words, training_story
+from harness.warm import RECORD_FILE
 from harness.workshop import Finetuned, Workshop
 from trainers.finetune import FinetuneSettings
 from trainers.model import ModelSettings
+from trainers.warm import Former
 
 REPORT_FILE = "report.html"
 PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "optuna", "pyarrow")
@@ -126,7 +129,7 @@ def publish(
         path = workshop.told / REPORT_FILE
         report.write(story, story["configuration"], path)
         write_json(workshop.told / STORY_FILE, story)
-        _log_files(workshop.told, story)
+        _log_files(workshop.told, story, workshop.trials if story["search"] else None)
     say(f"fading: {story['fading']['sentence']}")
     say(f"verdict: {verdict['sentence']}")
     say(f"report: {path}")
@@ -134,7 +137,9 @@ def publish(
     return {
         "evaluation": evaluation,
         "data": {name: story["data"][name] for name in ("events", "users", "items", "rejected")},
-        "search": {name: search[name] for name in ("trials", "failed", "best")} if search else None,
+        "search": {name: search[name] for name in ("trials", "failed", "stopped", "best")}
+        if search
+        else None,
         "comparison": next(entry for entry in comparisons if entry["against"] == against),
         "ab": ab,
         "fading": {name: story["fading"][name] for name in ("sentence", "chosen", "pays", "half_life")},
@@ -145,10 +150,13 @@ def publish(
     }
 
 
-def _log_files(folder: Path, story: dict[str, Any]) -> None:
+def _log_files(folder: Path, story: dict[str, Any], trials: Path | None) -> None:
+    """The report with its parts, and the trials, which a later search may start from."""
     mlflow.log_artifact(str(folder / REPORT_FILE))
     mlflow.log_text(story["configuration"], "configuration.yaml")
     mlflow.log_dict(story, STORY_FILE)
+    if trials is not None:
+        mlflow.log_dict(Former.of_folder(trials, str(trials)).record(), RECORD_FILE)
     for name, figure in report.figures(story).items():
         mlflow.log_figure(figure, f"figures/{name}.png")
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import evaluators
-from evaluators import Intervals, Metric
+from evaluators import Csr, Intervals, Metric
+from evaluators.evaluation import Hides
 from evaluators.known import Log, facts_of
 from evaluators.metrics import Categories
 from harness.data import DataError, Store
@@ -129,7 +130,7 @@ class Stage:
         histories = Histories.of(
             self.log, self.queries.take(index), self.split.column, len(self.split.catalogue)
         )
-        if int((self.queries.end - self.queries.begin).sum()) <= KEPT_EVENTS:
+        if self._small:
             self._kept[key] = histories
         return histories
 
@@ -137,12 +138,33 @@ class Stage:
     def _kept(self) -> dict[tuple[int, int, int], Histories]:
         return {}
 
+    def part(self, index: npt.NDArray[np.int64]) -> Stage:
+        """The stage with some of its queries, in the order given; what is fitted on stays the same."""
+        return replace(self, split=replace(self.split, queries=self.split.queries.subset(index)))
+
     @property
-    def seen(self) -> evaluators.Seen | None:
+    def seen(self) -> Hides | None:
         """What may not be shown again, where nothing is taken twice."""
-        if self.repeats:
-            return None
-        return evaluators.Seen(self.split.queries, np.asarray(self.store.items), self.split.column)
+        return None if self.repeats else self._seen
+
+    def _seen(self, index: slice) -> Csr:
+        """The columns of a block; kept as histories are, since no model changes them."""
+        key = index.indices(len(self.queries))
+        if key in self._kept_seen:
+            return self._kept_seen[key]
+        seen = evaluators.Seen(self.split.queries, np.asarray(self.store.items), self.split.column)(index)
+        if self._small:
+            self._kept_seen[key] = seen
+        return seen
+
+    @cached_property
+    def _small(self) -> bool:
+        """Whether what blocks of queries have of histories is kept from one model to the next."""
+        return int((self.queries.end - self.queries.begin).sum()) <= KEPT_EVENTS
+
+    @cached_property
+    def _kept_seen(self) -> dict[tuple[int, int, int], Csr]:
+        return {}
 
     @cached_property
     def facts(self) -> evaluators.Facts:

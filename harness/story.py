@@ -1,4 +1,4 @@
-"""What a report tells of a search, of curves and of trainings, as plain data."""
+"""What a report tells of curves and of trainings, as plain data."""
 
 from __future__ import annotations
 
@@ -7,83 +7,18 @@ from typing import Any
 
 import numpy as np
 
-import evaluators
 from harness.choosing import Chosen
 from harness.report.words import durations
+from harness.searched import finite
 from harness.workshop import Workshop
 from trainers.encoders import Encoder
 from trainers.encoders.base import Factor
 from trainers.encoders.linear import Linear
 from trainers.finetune import neural_terms
-from trainers.forgetting import Forgetting, ForgettingSettings, build
+from trainers.forgetting import Forgetting
 from trainers.model import Model
-from trainers.search import Outcome, SearchResult
 
 CURVE_POINTS = 80
-IMPORTANCE_NOTE = (
-    "Share of each parameter in reaching the best trials (PED-ANOVA). Parameters that only some families have are "
-    "judged on the trials that had them; with this many trials the order is a hint, not a measurement."
-)
-
-
-def search_story(workshop: Workshop, found: SearchResult, control: SearchResult | None) -> dict[str, Any]:
-    """The search: its trials, the families side by side, how much each parameter mattered, how sure the choice is."""
-    users = workshop.val.users
-    ranking = found.ranking
-    best = ranking[0]
-    values = best.per_query()
-
-    def against(other: Outcome) -> dict[str, Any]:
-        difference = evaluators.paired(values, other.per_query(), users, workshop.settings.evaluate.level)
-        return {"trial": other.name, **difference.to_dict()}
-
-    sure = {"runner_up": against(ranking[1])} if len(ranking) > 1 else {}
-    if control and control.ranking:
-        sure["none"] = against(control.ranking[0])
-    families = []
-    for family, mine in _by_family(found, control).items():
-        curve = build(ForgettingSettings()) if family == "none" else _searched_curve(found, mine[0])
-        entry = against(mine[0])
-        families.append(
-            {
-                "family": family,
-                "clock": curve.clock if family != "none" else "",
-                "half_life": _finite(curve.half_life),
-                "unit": curve.unit,
-                "trials": len(mine),
-                "value": mine[0].value,
-                "difference": -entry["difference"],
-                "low": -entry["high"],
-                "high": -entry["low"],
-            }
-        )
-    families.sort(key=lambda entry: -entry["value"])
-    trials = [(trial, False) for trial in found.trials] + [
-        (t, True) for t in (control.trials if control else [])
-    ]
-    failed = found.failed + (control.failed if control else [])
-    return {
-        "trials": len(found.trials),
-        "control_trials": len(control.trials) if control else 0,
-        "failed": len(failed),
-        "failures": [{"trial": trial.name, "error": trial.error} for trial in failed],
-        "best": {"trial": best.name, "value": best.value, "params": best.params},
-        "history": [
-            {
-                "trial": trial.name,
-                "value": trial.value,
-                "family": "none" if is_control else found.space.family_of(trial.params),
-                "control": is_control,
-                "params": trial.params,
-            }
-            for trial, is_control in trials
-        ],
-        "importance": found.importance,
-        "importance_note": IMPORTANCE_NOTE,
-        "families": families,
-        "families_of": _searched_terms(found),
-        "sure": sure,
-    }
 
 
 def curve_of_terms(model: Model, workshop: Workshop) -> list[dict[str, Any]]:
@@ -127,7 +62,7 @@ def _factor(factor: Factor) -> dict[str, Any]:
     return {
         "name": factor.name,
         "unit": factor.unit,
-        "half_life": _finite(factor.half_life) if factor.unit in ("days", "moments") else None,
+        "half_life": finite(factor.half_life) if factor.unit in ("days", "moments") else None,
         "curve": [[float(at), float(share)] for at, share in zip(factor.at, factor.share, strict=True)],
     }
 
@@ -136,7 +71,7 @@ def _drawn(curve: Forgetting, span: dict[str, float]) -> dict[str, Any]:
     ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
     return {
         "params": curve.values,
-        "half_life": _finite(curve.half_life),
+        "half_life": finite(curve.half_life),
         "unit": curve.unit,
         "curve": [[float(age), float(left)] for age, left in zip(ages, curve.at(ages), strict=True)],
     }
@@ -169,32 +104,3 @@ def half_life_words(model: Model) -> str:
     if all(math.isinf(life) for life, _ in lives):
         return "an interest is never half gone"
     return f"an interest is half gone after {durations(lives)}"
-
-
-def _by_family(found: SearchResult, control: SearchResult | None) -> dict[str, list[Outcome]]:
-    """The finished trials of each family of the searched curve, best first. `none` is the control's, where there is
-    one: there no term forgets, while a trial of the search may leave one curve out and keep others."""
-    if not _searched_terms(found):
-        return {}
-    families: dict[str, list[Outcome]] = {}
-    for trial in found.ranking:
-        families.setdefault(found.space.family_of(trial.params), []).append(trial)
-    if control and control.ranking:
-        families["none"] = control.ranking
-    return families
-
-
-def _searched_curve(found: SearchResult, trial: Outcome) -> Forgetting:
-    """The curve that a trial stands for: that of the first term whose forgetting the space varies."""
-    label = _searched_terms(found).split("+")[0]
-    terms = found.settings(trial).terms
-    return build(next((term for term in terms if term.label == label), terms[0]).forgetting)
-
-
-def _searched_terms(found: SearchResult) -> str:
-    """The first terms whose forgetting the space varies, as the space names them; empty where it varies none."""
-    return next((key for key, term in found.space.root.items() if term.forgetting), "")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

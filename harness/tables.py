@@ -130,7 +130,8 @@ def show_search(result: dict[str, Any]) -> None:
             entry["family"], entry["clock"], half, str(entry["trials"]), f"{entry['value']:.4f}", *differences
         )
     out.print(table)
-    out.print(f"{result['trials']} trials, {result['failed']} failed; best {result['best']['trial']}")
+    counts = f"{result['trials']} trials, {result['failed']} failed, {result['stopped']} stopped early"
+    out.print(f"{counts}; best {result['best']['trial']}")
 
 
 def show_decision(result: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from harness.objective import ValidationObjective
 from harness.progress import bar, say, watching
 from harness.settings import RunSettings, TrainSettings
 from harness.stage import Stage, StageName
+from harness.warm import TRIALS, former_of
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
 from trainers.finetune import neural_terms
@@ -33,9 +34,11 @@ from trainers.fits import Fits, fit_term
 from trainers.forgetting import ForgettingSettings
 from trainers.learning import named
 from trainers.model import Model, ModelSettings
+from trainers.objective import Subject
 from trainers.pretrain import Fit, Resources, fit, watch
 from trainers.search import SearchResult, search
-from trainers.space import Range, Space
+from trainers.space import Range
+from trainers.warm import Former, Unlike
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class Workshop:
             + (f"; {counts.rejected:,} rows set aside in {store.rejected_file}" if counts.rejected else "")
         )
         _known_groups(settings.model, store)
-        return cls(settings, store)
+        workshop = cls(settings, store)
+        _ = workshop.former  # one that is not to be had is said now, not after pretraining
+        return workshop
 
     @cached_property
     def key(self) -> str:
@@ -81,7 +86,7 @@ class Workshop:
         whole = dict.fromkeys(
             ("data", "work", "train", "registry", "report", "ab", "evaluate", "off_policy"), True
         )
-        exclude: Any = {**whole, "search": {"max_failed": True, "concurrent": True}}
+        exclude: Any = {**whole, "search": dict.fromkeys(("max_failed", "concurrent", "trial"), True)}
         content = [
             source_digest(),
             self.store.fingerprint,
@@ -235,45 +240,79 @@ class Workshop:
             settings.data.repeats,
             settings.metric,
             settings.seed,
+            settings.search.scheduler if settings.search else None,
         )
 
-    def search(self, fits: Fits, *, control: bool = False) -> SearchResult:
-        """Search the space, or (`control`) the same space with the same effort under `none`.
+    def search(self, fits: Fits) -> tuple[SearchResult, SearchResult]:
+        """Search the space, and with the same effort and the same workers the same space under `none`, the control.
 
         Raises:
-            IncompleteError: more trials failed than `search.max_failed` allows; the others are done.
+            IncompleteError: more trials of either failed than `search.max_failed` allows; the others are done.
         """
         settings = self.settings.search
         assert settings is not None
-        model, title = self.settings.model, "search"
-        if control:
-            model, title = model.without_forgetting(), "search under `none`"
-            settings = settings.model_copy(update={"space": settings.space.without_forgetting()})
-        for term in _solvable(model, settings.space):
+        subject = Subject(self.settings.model, settings.space)
+        subjects = {"search": subject, "search under `none`": subject.without_forgetting()}
+        for term in (term for one in subjects.values() for term in _solvable(one)):
             with contextlib.suppress(ValueError):  # no solution: the trials that need it fail, and say so
                 fits.solve(term, len(self.val.training.catalogue))
         found = None
-        with bar(title, settings.trials) as line:
+        with bar("search", settings.trials * len(subjects)) as line:
 
             def over(done: int, total: int) -> None:
                 nonlocal found
                 found = done if found is None else found
                 line.update(done=done, total=total, note=f"{found} found finished" if found else "")
 
-            result = search(settings, model, self.objective(fits), self.folder / "trials", progress=over)
-        failed = result.failed
-        for trial in failed:
-            say(f"{title}: {trial.name} failed: {trial.error}")
-        if len(failed) > settings.max_failed:
-            raise IncompleteError(
-                f"{title}: {len(failed)} of {settings.trials} trials failed, and `search.max_failed` allows "
-                f"{settings.max_failed}: " + "; ".join(f"{trial.name}: {trial.error}" for trial in failed[:3])
+            results = search(
+                settings,
+                list(subjects.values()),
+                self.objective(fits),
+                self.trials,
+                former=self.former,
+                progress=over,
             )
+        problems = [problem for pair in zip(subjects, results, strict=True) for problem in self._told(*pair)]
+        if problems:
+            raise IncompleteError("; ".join(problems))
+        return results[0], results[1]
+
+    @cached_property
+    def former(self) -> Former | None:
+        """The search that this one starts from, if it starts from one; ConfigurationError where it may not."""
+        former = former_of(self.settings)
+        if former is not None:
+            try:
+                former.check(self.objective(Fits(self.folder)).about())
+            except Unlike as error:
+                raise ConfigurationError(str(error)) from None
+        return former
+
+    @property
+    def trials(self) -> Path:
+        """Where the searches keep what is finished."""
+        return self.folder / TRIALS
+
+    def _told(self, title: str, result: SearchResult) -> list[str]:
+        """Tell a person of a search; what is missing of it."""
+        settings = self.settings.search
+        assert settings is not None
+        if known := result.known:
+            say(f"{title}: {len(known.trials)} trials of {known.where} known, {known.skipped} skipped")
+        for trial in result.failed:
+            say(f"{title}: {trial.name} failed: {trial.error}")
+        if len(result.failed) > settings.max_failed:
+            return [
+                f"{title}: {len(result.failed)} of {settings.trials} trials failed, and `search.max_failed` allows "
+                f"{settings.max_failed}: "
+                + "; ".join(f"{trial.name}: {trial.error}" for trial in result.failed[:3])
+            ]
         if not result.ranking:
-            raise IncompleteError(f"{title}: no trial finished.")
+            return [f"{title}: no trial finished."]
         best = result.ranking[0]
-        say(f"{title}: best {self.settings.metric} on validation {best.value:.4f} ({best.name})")
-        return result
+        stopped = f", {len(result.stopped)} stopped early" if result.stopped else ""
+        say(f"{title}: best {self.settings.metric} on validation {best.value:.4f} ({best.name}){stopped}")
+        return []
 
     # Fine-tuning
 
@@ -374,15 +413,15 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _solvable(model: ModelSettings, space: Space) -> list[Any]:
+def _solvable(subject: Subject) -> list[Any]:
     """The closed-form terms that many trials share: `linear` at each λ of a list, or at the one of the model."""
     terms = []
-    for term in model.terms:
+    for term in subject.model.terms:
         if term.kind != "linear" or term.variant != "ease":
             continue
         domains = [
             part.domains["l2"]
-            for key, part in space.root.items()
+            for key, part in subject.space.root.items()
             if term.label in key.split("+") and "l2" in part.domains
         ]
         if any(isinstance(domain, Range) for domain in domains):

@@ -10,6 +10,7 @@ import ray
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a CSV, a JSON and a TensorBoard file a trial: nobody reads them
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # of Tune's own state, which nobody reads either: a search has its ledger
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -38,3 +39,10 @@ def connect(cpus: int | None = None) -> None:
 def processors(kind: str = "CPU") -> int:
     """The CPUs (or GPUs) of the connected cluster."""
     return int(ray.cluster_resources().get(kind, 0))
+
+
+def room(resources: dict[str, float]) -> int:
+    """How many things that take so much each (`cpu`, `memory` in bytes) the connected cluster can run at once."""
+    have = ray.cluster_resources()
+    names = {"cpu": "CPU", "gpu": "GPU"}
+    return int(min(have.get(names.get(name, name), 0.0) // much for name, much in resources.items()))

@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import optuna
-from optuna.trial import TrialState
-from ray.tune.search import Searcher
+from optuna.trial import FrozenTrial, TrialState
 
+from trainers.halving import Reading, Stop
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-class Proposals(Searcher):
+class Proposals:
     """Optuna's TPE (Bergstra et al. 2011): trial n is proposed from the values of the trials 0 … n − `ahead`, be the
     later ones finished or not. So the proposals depend on values alone, not on how many trials run at once or which of
-    them is over first, and up to `ahead` trials can run side by side."""
+    them is over first, and up to `ahead` trials can run side by side.
 
-    def __init__(self, settings: SearchSettings, space: Space) -> None:
-        super().__init__(metric="value", mode="max")
+    With a scheduler the cut-offs of trial n, too, come from those trials alone (`trainers.halving`). TPE counts what
+    was stopped as worse than what was whole, and what was stopped later as better.
+
+    Args:
+        known: trials of a former search, all finished, that the proposals learn from before the first; the best of them
+            is proposed first then, in the place of the space's own starting points.
+    """
+
+    def __init__(self, settings: SearchSettings, space: Space, known: Sequence[FrozenTrial] = ()) -> None:
         sampler = optuna.samplers.TPESampler(
             seed=settings.seed, n_startup_trials=min(16, settings.trials // 3 + 1), constant_liar=True
         )
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        for start in space.starts()[: settings.trials]:
+        self.study.add_trials(known)
+        starts = [self.study.best_params] if known else space.starts()
+        for start in starts[: settings.trials]:
             self.study.enqueue_trial(start)
         self.space = space
         self.total = settings.trials
         self.ahead = settings.ahead
+        self.scheduler = settings.scheduler
         self.asked: list[optuna.Trial] = []
         self.params: list[Params] = []
+        self.cutoffs: list[tuple[Reading, ...]] = []
+        """By number, what a trial must reach at each rung; nothing without a scheduler."""
         self.values: dict[int, float | None] = {}
         """By number, what is known of the trials that are over; None for one that failed."""
+        self.readings: dict[int, Sequence[Reading]] = {}
+        self.stops: dict[int, Stop] = {}
+        """By number, where trials were stopped; their `values` are those that they had there."""
         self._learned = 0
         self._next = 0
-        self._numbers: dict[str, int] = {}
+
+    def tell(
+        self, number: int, value: float | None, readings: Sequence[Reading] = (), stop: Stop | None = None
+    ) -> None:
+        """A trial is over: whole, failed (None), or stopped."""
+        self.readings[number] = readings
+        if stop is not None:
+            self.stops[number] = stop
+            value = stop.value
+        self.values[number] = value
 
     def propose(self) -> tuple[int, Params] | None:
         """The next trial's number and parameters; None while trials it depends on are not over, and after the last."""
@@ -48,6 +71,8 @@ class Proposals(Searcher):
             if any(known not in self.values for known in range(self._learned, number - self.ahead + 1)):
                 return None
             self._learn(number - self.ahead + 1)
+            known = (self.readings.get(known, ()) for known in range(self._learned))
+            self.cutoffs.append(self.scheduler.cutoffs(known) if self.scheduler else ())
             trial = self.study.ask()
             self.params.append(self.space.suggest(trial))
             self.asked.append(trial)
@@ -59,43 +84,33 @@ class Proposals(Searcher):
         self._next -= 1
 
     @property
+    def proposed(self) -> int:
+        """How many trials have been proposed."""
+        return self._next
+
+    @property
     def over(self) -> bool:
         """Whether every trial has been proposed."""
         return self._next == self.total
 
     def _learn(self, stop: int) -> None:
         for number in range(self._learned, stop):
-            value = self.values[number]
-            self.study.tell(
-                self.asked[number], value, TrialState.FAIL if value is None else TrialState.COMPLETE
-            )
+            trial, value = self.asked[number], self.values[number]
+            if number in self.stops:
+                for place, (at, reading) in enumerate(self.readings[number]):
+                    if at <= self.stops[number].at:
+                        trial.report(reading, place)
+                self.study.tell(trial, state=TrialState.PRUNED)
+            else:
+                state = TrialState.FAIL if value is None else TrialState.COMPLETE
+                self.study.tell(trial, value, state)
         self._learned = max(self._learned, stop)
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        proposed = self.propose()
-        if proposed is None:
-            return str(Searcher.FINISHED) if self.over else None
-        number, params = proposed
-        self._numbers[trial_id] = number
-        return {"number": number, "params": params}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self.values[self._numbers[trial_id]] = None if error or not result else result["value"]
-
-    def save(self, checkpoint_path: str) -> None:
-        """Tune wants a file; what matters of the search's state is in the ledger."""
-        Path(checkpoint_path).touch()
-
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a search is taken up again from its ledger, not from Tune's files")
 
     def importance(self) -> dict[str, float]:
         """The share of each parameter in reaching the best tenth of the trials (PED-ANOVA, Watanabe et al. 2023),
         largest first; empty with fewer than 20 finished trials, which say nothing of it."""
         self._learn(len(self.asked))
-        finished = [trial for trial in self.study.get_trials(deepcopy=False) if trial.value is not None]
+        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(finished) < 20 or len({trial.value for trial in finished}) < 2:
             return {}
         from optuna.importance import (  # with it comes sklearn

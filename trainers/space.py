@@ -175,7 +175,8 @@ def _axes(clock: str) -> tuple[Axis, ...]:
 
 
 class TermSpace(BaseModel):
-    """What varies in one term, or in several at once: `forgetting`, and any other setting of the term by its name."""
+    """What varies in one term, or in several at once: `forgetting`, and any other setting of the term by its name; one
+    inside a block by the names on the way to it, as `training.rate`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Domain] = Field(init=False)
@@ -211,8 +212,7 @@ class Space(RootModel[dict[str, TermSpace]]):
                             f"`{key}`."
                         )
                 for name, domain in term_space.domains.items():
-                    fields = type(labels[label]).model_fields
-                    if name not in fields or name in ("kind", "name", "forgetting"):
+                    if name in ("kind", "name", "forgetting") or not _has(labels[label], name):
                         raise ValueError(
                             f"`search.space.{key}`: the term `{label}` has no setting {name!r} to search."
                         )
@@ -287,6 +287,22 @@ def _besides(settings: ForgettingSettings, curve: dict[str, Any]) -> dict[str, A
     return {"learn": learn, "scope": settings.scope, "stretch": settings.stretch}
 
 
+def _has(settings: BaseModel, name: str) -> bool:
+    """Whether there is a setting of this name, `block.name` for one inside a block that is there."""
+    first, _, rest = name.partition(".")
+    if not rest or first not in type(settings).model_fields:
+        return first in type(settings).model_fields
+    block = getattr(settings, first)
+    return isinstance(block, BaseModel) and _has(block, rest)
+
+
 def _replaced(model: ModelSettings, changes: dict[str, dict[str, Any]]) -> ModelSettings:
-    terms = [{**term.model_dump(), **changes.get(term.label, {})} for term in model.terms]
+    terms = [term.model_dump() for term in model.terms]
+    for label, term in zip((term.label for term in model.terms), terms, strict=True):
+        for name, value in changes.get(label, {}).items():
+            *blocks, last = name.split(".")
+            place = term
+            for block in blocks:
+                place = place[block]
+            place[last] = value
     return ModelSettings.model_validate({"terms": terms})

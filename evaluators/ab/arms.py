@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Floats, Ints
 
@@ -114,7 +114,7 @@ class Arms:
     def p(self) -> Floats:
         """-> [..., K-1] two-sided p of Welch's t-test (Welch 1947); 1 where an arm knows nothing."""
         known = np.isfinite(self.square_error)
-        found = 2 * stats.t.sf(np.abs(self.z()), self.degrees())
+        found = 2 * scipy.stats.t.sf(np.abs(self.z()), self.degrees())
         return np.where(known, found, 1.0)
 
 
@@ -126,7 +126,7 @@ def welch(first: NDArray[Any], second: NDArray[Any]) -> float:
     """
     if not np.ptp(first) and not np.ptp(second):
         return float(first[0] == second[0])
-    return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    return float(scipy.stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def names_of(names: Sequence[str] | None, arms: int) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from evaluators.ab.arms import Arms
 
@@ -52,14 +52,14 @@ class Guardrail:
     def read(self, arms: Arms) -> list[Guarded]:
         """arms [K] -> K-1 readings, each other arm's against the first."""
         degrees = arms.degrees()
-        low = arms.lift - stats.t.ppf(self.level, degrees) * arms.error
+        low = arms.lift - scipy.stats.t.ppf(self.level, degrees) * arms.error
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.where(
                 arms.error > 0,
                 (arms.lift + self.margin) / arms.error,
                 np.inf * np.sign(arms.lift + self.margin),
             )
-        p = np.asarray(stats.t.sf(np.nan_to_num(far, nan=0.0, posinf=np.inf, neginf=-np.inf), degrees))
+        p = np.asarray(scipy.stats.t.sf(np.nan_to_num(far, nan=0.0, posinf=np.inf, neginf=-np.inf), degrees))
         return [
             Guarded(self.metric, self.margin, float(gap), float(end), float(p_k), bool(end > -self.margin))
             for gap, end, p_k in zip(arms.lift, low, p, strict=True)

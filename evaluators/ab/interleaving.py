@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.arrays import Ints
 from evaluators.intervals import per_user
@@ -86,9 +86,9 @@ def preference(credit: NDArray[Any], users: NDArray[Any], level: float = 0.95) -
     wins, losses = int((total > 0).sum()), int((total < 0).sum())
     if not wins + losses:
         return Preference(0, 0, len(total), 0.5, 0.0, 1.0, 1.0, 1.0)
-    test = stats.binomtest(wins, wins + losses)
+    test = scipy.stats.binomtest(wins, wins + losses)
     around = test.proportion_ci(level)
-    ranked = float(stats.wilcoxon(total, zero_method="zsplit").pvalue)
+    ranked = float(scipy.stats.wilcoxon(total, zero_method="zsplit").pvalue)
     return Preference(
         wins, losses, len(total) - wins - losses, float(test.statistic),
         float(around.low), float(around.high), float(test.pvalue), ranked,

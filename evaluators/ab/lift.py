@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from evaluators.ab.arms import Arms
 
@@ -25,7 +25,7 @@ def absolute(arms: Arms, level: float = 0.95) -> list[Lift]:
     >>> lift.value, round(lift.low, 3), round(lift.high, 3)
     (1.0, -1.267, 3.267)
     """
-    half = stats.t.ppf((1 + level) / 2, arms.degrees()) * arms.error
+    half = scipy.stats.t.ppf((1 + level) / 2, arms.degrees()) * arms.error
     return [Lift(float(d), float(d - h), float(d + h)) for d, h in zip(arms.lift, half, strict=True)]
 
 
@@ -43,7 +43,7 @@ def relative(arms: Arms, level: float = 0.95) -> list[Lift | None]:
     found: list[Lift | None] = []
     parts = arms.variance / arms.count
     for place, degrees in enumerate(arms.degrees(), start=1):
-        square = float(stats.t.ppf((1 + level) / 2, degrees)) ** 2
+        square = float(scipy.stats.t.ppf((1 + level) / 2, degrees)) ** 2
         base, mean = float(arms.mean[0]), float(arms.mean[place])
         inner = base**2 - square * parts[0]
         if inner <= 0:

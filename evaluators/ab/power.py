@@ -8,8 +8,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.ab.arms import Arms
 from evaluators.arrays import Floats, Ints
@@ -55,8 +55,8 @@ def power_curve(lift: float, spread: tuple[float, float], users: NDArray[Any], a
     [0.801, 0.978]
     """
     shift = abs(lift) * np.sqrt(np.asarray(users, np.float64) / (spread[0] ** 2 + spread[1] ** 2))
-    reach = stats.norm.ppf(1 - alpha / 2)
-    found: Floats = stats.norm.cdf(shift - reach) + stats.norm.cdf(-shift - reach)
+    reach = scipy.stats.norm.ppf(1 - alpha / 2)
+    found: Floats = scipy.stats.norm.cdf(shift - reach) + scipy.stats.norm.cdf(-shift - reach)
     return found
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from evaluators.ab.assignment import check_shares
 from evaluators.arrays import Floats, Ints
@@ -49,7 +50,7 @@ def sample_ratio(users: Sequence[int], shares: Sequence[float]) -> SampleRatio:
     """
     check_shares(shares)
     expected = tuple(share * sum(users) for share in shares)
-    p = float(stats.chisquare(users, expected).pvalue)
+    p = float(scipy.stats.chisquare(users, expected).pvalue)
     return SampleRatio(tuple(users), expected, p, p < MISMATCH)
 
 

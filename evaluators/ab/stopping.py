@@ -8,8 +8,8 @@ from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from evaluators.ab.always import Confidence
 from evaluators.ab.arms import Arms
@@ -96,8 +96,8 @@ class Futility:
         end = np.maximum(looks.error * np.sqrt(share), 1e-300)
         drift = abs(self.lift) / end
         seen = np.clip(looks.z() * np.sign(self.lift), -1e6, 1e6) * np.sqrt(share)
-        reach = stats.norm.ppf((1 + self.level) / 2)
-        found: Floats = stats.norm.cdf((seen + drift * left - reach) / np.sqrt(left))
+        reach = scipy.stats.norm.ppf((1 + self.level) / 2)
+        found: Floats = scipy.stats.norm.cdf((seen + drift * left - reach) / np.sqrt(left))
         return np.where(np.isfinite(looks.square_error), found, 1.0)
 
     def verdicts(self, looks: Arms) -> Verdicts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from evaluators.arrays import Floats
 
@@ -36,7 +36,7 @@ def slope(rows: Sequence[Floats], delta: float = 0.1) -> int:
     rounds = len(rows[0])
     means = np.array([row.mean() for row in rows])
     widths = np.array([row.std() for row in rows]) / np.sqrt(rounds - 1)
-    widths *= stats.t(rounds - 1).ppf(1 - delta)
+    widths *= scipy.stats.t(rounds - 1).ppf(1 - delta)
     order = np.argsort(widths)[::-1]
     for place, candidate in enumerate(order[1:], start=1):
         before = order[:place]

@@ -80,9 +80,10 @@ def _choice(story: Story) -> Iterator[str]:
     search, tuned = story["search"], story["finetune"]
     if search:
         best = search["best"]
+        stopped = f", {search['stopped']} stopped early" if search.get("stopped") else ""
         yield (
-            f"- Search: {counted(search['trials'], 'trial')}, {search['failed']} failed; the best, {best['trial']}, "
-            f"reached {best['value']:.4f} on validation."
+            f"- Search: {counted(search['trials'], 'trial')}, {search['failed']} failed{stopped}; the best, "
+            f"{best['trial']}, reached {best['value']:.4f} on validation."
         )
     else:
         yield "- No search: the model is as the configuration says."

@@ -13,8 +13,10 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
 - `data`: `events`, `users`, `items`, `rejected`, `reasons` {reason: rows}, `profile`: what
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
-- `search`: `trials`, `control_trials`, `failed`, `failures` [{`trial`, `error`}], `best` {`trial`,
-  `value`, `params`}, `history` [{`trial`, `value` (null: failed), `family`, `control`, `params`}], `importance`
+- `search`: `trials`, `control_trials`, `failed`, `stopped`, `scheduler`, `warm_start` {`from`, `known`, `skipped`},
+  `failures` [{`trial`, `error`}], `best` {`trial`,
+  `value`, `params`}, `history` [{`trial`, `value` (null: failed or stopped), `stopped` {`at`,
+  `value`}, `family`, `control`, `params`}], `importance`
   {parameter: share}, `importance_note`, `families_of` (the terms whose curve
   they are), `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
   `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with

@@ -131,6 +131,13 @@ def search(summary: Summary) -> Section:
     if sure := [_sure(name, cell) for name, cell in items_of(held.get("sure")) if cell]:
         head = ["Comparison", "Trial", "Difference", "p", "Reading"]
         blocks.append(Table("How sure the choice is", head, sure))
+    if finite(held.get("stopped")):
+        by = "users answered" if dig(held, "scheduler", "by") == "users" else "epochs"
+        said = f"{words.counted(held['stopped'], 'trial')} lagged behind and stopped early, by {by}; the best is whole."
+        blocks.append(Text(said))
+    if start := held.get("warm_start"):
+        known = words.counted(dig(start, "known"), "trial")
+        blocks.append(Text(f"{known} of {text_of(dig(start, 'from'))} were known from the start."))
     if finite(held.get("failed")):
         blocks.append(Text(f"{words.counted(held['failed'], 'trial')} failed.", "warn"))
     if failures := [[text_of(f.get("trial")), text_of(f.get("error"))] for f in maps(held.get("failures"))]:

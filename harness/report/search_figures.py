@@ -168,12 +168,24 @@ def _history(trials: list[tuple[int, Mapping[str, Any], float | None]], metric: 
                 best.append((n, max(v, best[-1][1]) if best else v))
     if best:
         ax.step(*zip(*best, strict=True), where="post", color=plots.INK, linewidth=1.3, label="best so far")
-    if lost := [n for n, _, v in trials if v is None]:
+    early = [(n, t, at) for n, t, _ in trials if (at := finite(dig(t, "stopped", "value"))) is not None]
+    if early:
+        ax.plot(
+            [n for n, _, _ in early],
+            [at for _, _, at in early],
+            "o",
+            color=plots.BLUE,
+            fillstyle="none",
+            label="stopped early",
+        )
+    for n, t, at in early:
+        figure.tell(ax, n, at, f"{text_of(t.get('trial'))}, stopped early: {metric} {words.number(at)}")
+    if lost := [n for n, t, v in trials if v is None and not t.get("stopped")]:
         floor = min(v for _, _, v in trials if v is not None)
         ax.plot(lost, [floor] * len(lost), "x", color=plots.VERMILLION, markersize=6, label="failed")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plots.label(ax, "trial, in order", metric)
-    plots.legend(figure, ax, 4)
+    plots.legend(figure, ax, 5)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import with_arrays
 from trainers.fits import Fits, fit_model
+from trainers.halving import HalvingSettings
 from trainers.model import ModelSettings
 from trainers.pretrain import Fit, fit
 
@@ -112,7 +114,8 @@ def test_it_asks_validation_and_nothing_later(
         return genuine(stage, *arguments)
 
     monkeypatch.setattr(Stage, "evaluate", evaluate)
-    values = pickle.loads(pickle.dumps(objective)).open()(SERIES[0])
+    (reached,) = pickle.loads(pickle.dumps(objective)).open()(SERIES[0])
+    values = reached.values
     times = np.sort(store.times)
     val, test = (times[int(len(times) * share)] for share in SPLIT.cuts)
     (stage,) = asked
@@ -137,7 +140,8 @@ def test_the_future_of_validation_changes_nothing(
     stage = Stage.of(with_arrays(store, items=items), SPLIT, "val", True)
     judge = Judge(stage, Fits(Path(objective.fits)), 0)
     for model in SERIES[:3]:
-        assert np.array_equal(judge.values(model, "ndcg@10"), objective.open()(model))
+        (reached,) = objective.open()(model)
+        assert np.array_equal(judge.values(model, "ndcg@10"), reached.values)
 
 
 def test_its_key_names_everything_that_its_values_depend_on(objective: ValidationObjective) -> None:
@@ -147,8 +151,9 @@ def test_its_key_names_everything_that_its_values_depend_on(objective: Validatio
         replace(objective, metric="mrr"),
         replace(objective, seed=1),
         replace(objective, store=objective.store + "x"),
+        replace(objective, scheduler=HalvingSettings()),
     ]
-    assert len({objective.key(), *(other.key() for other in others)}) == 6
+    assert len({objective.key(), *(other.key() for other in others)}) == 7
     assert replace(objective, store="/elsewhere/" + Path(objective.store).name).key() == objective.key()
 
 
@@ -187,3 +192,70 @@ def test_a_trial_that_trains_a_network_is_the_fit_that_would_be_chosen(store: St
     assert curve.best_epoch < len(curve.loss) < 6  # it did stop, or the test could not tell
     chosen = Judge(stage, pretrained, 0).values(model, "ndcg@10")
     assert np.allclose(chosen, first, atol=1e-6)
+
+
+def test_by_epochs_a_trial_is_the_same_training_looked_at_on_the_way(store: Store, tmp_path: Path) -> None:
+    """Without dropout, which draws anew after each look, not one value differs from the trial that nobody looks at."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    network = {**NETWORK, "dropout": 0.0, "training": {**NETWORK["training"], "epochs": 4, "patience": 4}}
+    model = settings(network, {"kind": "own", "weight": 0.01})
+    whole = Judge(stage, fits, 0).values(model, "ndcg@10")
+    judge = Judge(stage, fits, 0, HalvingSettings(factor=3))
+    *looks, last = judge.steps(model, "ndcg@10")
+    assert [(look.at, look.whole) for look in looks] == [(1, False), (3, False)]
+    assert (last.at, last.whole) == (4, True)
+    assert np.array_equal(last.values, whole)
+    for look in looks:  # each is a training of just so many epochs
+        term = {**network, "training": {**network["training"], "epochs": int(look.at)}}
+        short = Judge(stage, fits, 0).values(settings(term, {"kind": "own", "weight": 0.01}), "ndcg@10")
+        assert np.array_equal(look.values, short)
+    again = [reached.values for reached in judge.steps(model, "ndcg@10")]  # and what is kept misleads nobody
+    assert all(np.array_equal(a, b.values) for a, b in zip(again, [*looks, last], strict=True))
+
+
+def test_what_needs_no_training_is_whole_at_once(store: Store, tmp_path: Path) -> None:
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    judge = Judge(Stage.of(store, SPLIT, "val", True), fits, 0, HalvingSettings())
+    (reached,) = judge.steps(SERIES[0], "ndcg@10")
+    assert reached.whole
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_by_users_a_trial_answers_the_same_queries_in_parts(
+    store: Store, tmp_path: Path, repeats: bool
+) -> None:
+    stage = Stage.of(store, SPLIT, "val", repeats)
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    judge = Judge(stage, fits, 0, HalvingSettings(by="users", grace=0.2, factor=2))
+    whole = Judge(stage, fits, 0)
+    share, users = [], []
+    for model in SERIES[:2]:
+        expected = whole.values(model, "ndcg@10")
+        *looks, last = judge.steps(model, "ndcg@10")
+        assert np.array_equal(last.values, expected)
+        for look in looks:
+            part = judge._order[: len(look.values)]
+            assert np.array_equal(look.values, expected[part])  # those before it among them
+            share.append(look.at)
+            users.append(len(set(stage.users[part])))
+            assert not set(stage.users[part]) & set(stage.users[judge._order[len(part) :]])  # users are whole
+    assert share == [0.2, 0.4, 0.8] * 2
+    everybody = len(set(stage.users))
+    assert users == [int(np.ceil(at * everybody)) for at in share]
+
+
+def test_trials_map_the_store_and_copy_nothing_of_it(store: Store, tmp_path: Path) -> None:
+    Fits(tmp_path).write([])
+    objective = ValidationObjective(str(store.path), str(tmp_path), SPLIT, True, "ndcg@10", 0)
+    judge = inspect.getclosurevars(objective.open()).nonlocals["judge"]
+    stage: Stage = judge.stage
+    log = stage.training.log
+    for array in (log.items, log.times, log.weights, log.offsets, log.types, stage.store.items):
+        assert isinstance(array, np.memmap)
+        assert Path(str(array.filename)).parent == store.path
+        assert not array.flags.writeable
+    assert judge.data.log is log

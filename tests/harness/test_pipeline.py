@@ -50,8 +50,8 @@ def test_the_answer_has_the_documented_shape(done: Finished) -> None:
     assert result["data"] == {
         "events": len(events), "users": events.user_id.nunique(), "items": events.item_id.nunique(), "rejected": 0,
     }  # fmt: skip
-    assert set(result["search"]) == {"trials", "failed", "best"}
-    assert (result["search"]["trials"], result["search"]["failed"]) == (24, 0)
+    assert set(result["search"]) == {"trials", "failed", "stopped", "best"}
+    assert [result["search"][name] for name in ("trials", "failed", "stopped")] == [24, 0, 0]
     assert set(result["comparison"]["ndcg@10"]) == DIFFERENCE
     assert result["comparison"]["against"] == "none"
     assert result["model"] == {"name": "tiny", "version": 1, "aliases": ["candidate", "champion"]}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainers.forgetting import build
+from trainers.halving import HalvingSettings, Reading
 from trainers.model import ModelSettings
+from trainers.objective import Reached
 
 QUALITY = {"exponential": 1.0, "power": 0.8, "hyperbolic": 0.7, "geometric": 0.6, "none": 0.1}
 
@@ -26,22 +31,34 @@ class Analytic:
         raises: trials of this family raise.
         nan: trials of this family have no metric.
         stop_after: after so many trials judged, all others raise.
+        hangs: trials of this family never end.
+        kills: the first trial of this family ends its process as SIGKILL would.
+        epochs: so many are needed for the whole value; a trial is looked at where the scheduler says.
+        data: what the values are of.
     """
 
     folder: str
     raises: str = ""
     nan: str = ""
     stop_after: int = 10_000
+    hangs: str = ""
+    kills: str = ""
+    epochs: int = 1
+    scheduler: HalvingSettings | None = None
+    data: str = "here"
 
     def key(self) -> str:
-        return "analytic"
+        return f"analytic {self.scheduler}"
 
-    def open(self) -> Callable[[ModelSettings], npt.NDArray[np.float64]]:
+    def about(self) -> dict[str, Any]:
+        return {"data": self.data}
+
+    def open(self) -> Callable[[ModelSettings], Iterator[Reached]]:
         with (Path(self.folder) / "opened").open("a") as file:
             file.write(f"{os.getpid()}\n")
         return self.judge
 
-    def judge(self, model: ModelSettings) -> npt.NDArray[np.float64]:
+    def judge(self, model: ModelSettings) -> Iterator[Reached]:
         forgetting = model.terms[0].forgetting
         if len(calls(self.folder)) >= self.stop_after:
             raise ConnectionError("the machine went away")
@@ -49,8 +66,40 @@ class Analytic:
             raise ArithmeticError(f"no luck with {forgetting.family}")
         with (Path(self.folder) / "calls").open("a") as file:
             file.write(f"{model.model_dump_json()}\n")
+        if forgetting.family == self.hangs:
+            time.sleep(600)
+        if forgetting.family == self.kills and not (mark := Path(self.folder) / "killed").exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         value = math.nan if forgetting.family == self.nan else known(model)
-        return np.array([value - 0.01, value, value + 0.01])
+        for rung, low in self.readings(model):
+            self._trained(model, rung)
+            yield Reached(rung, around(low), whole=False)
+        self._trained(model, self.epochs)
+        yield Reached(self.epochs, around(value))
+
+    def readings(self, model: ModelSettings) -> tuple[Reading, ...]:
+        """On the way all gain alike: the value after e epochs is 1 / e below that of the whole."""
+        rungs = self.scheduler.rungs(self.epochs) if self.scheduler else ()
+        return tuple((rung, known(model) - 1 / rung) for rung in rungs)
+
+    def _trained(self, model: ModelSettings, epochs: float) -> None:
+        with (Path(self.folder) / "epochs").open("a") as file:
+            file.write(f"{epochs:g} {model.model_dump_json()}\n")
+
+
+def around(value: float) -> npt.NDArray[np.float64]:
+    """Three queries whose mean is the value."""
+    return np.array([value - 0.01, value, value + 0.01])
+
+
+def epochs_spent(folder: str) -> float:
+    """How many epochs all trials trained, those of one model once however often they were looked at."""
+    most: dict[str, float] = {}
+    for line in (Path(folder) / "epochs").read_text().splitlines():
+        epochs, _, model = line.partition(" ")
+        most[model] = max(most.get(model, 0.0), float(epochs))
+    return sum(most.values())
 
 
 def known(model: ModelSettings) -> float:

@@ -5,216 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from tests.trainers import fakes
 from tests.trainers.fakes import Analytic
+from tests.trainers.searching import MODEL, propose_all, settings, subject
+from tests.trainers.test_halving import run as without_ray
+from trainers.ledger import Ledger
 from trainers.model import ModelSettings
+from trainers.objective import Subject
 from trainers.proposals import Proposals
-from trainers.search import Ledger, Outcome, SearchResult, search, wait_for_crew
+from trainers.search import Outcome, SearchResult, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
-
-MODEL = ModelSettings.model_validate({"terms": [{"kind": "own"}, {"kind": "linear", "l2": 10.0}]})
-SPACE: dict[str, Any] = {
-    "own": {"forgetting": {"family": ["exponential", "power", "geometric"], "clock": ["time"]}},
-    "linear": {"l2": {"low": 1.0, "high": 100.0, "log": True}},
-}
-
-
-def settings(trials: int = 12, **values: Any) -> SearchSettings:
-    return SearchSettings.model_validate({"trials": trials, "space": SPACE, "ahead": 4, **values})
-
-
-def propose_all(
-    proposals: Proposals,
-    order: int = 1,
-    limit: int | None = None,
-    judge: Callable[[ModelSettings], float] = fakes.known,
-) -> list[Params]:
-    """Run a search without Ray: as many trials as may be are proposed, then told in the order asked for."""
-    proposed: list[tuple[int, Params]] = []
-    waiting: list[tuple[int, Params]] = []
-    while True:
-        entry = proposals.propose()
-        if entry is None and not waiting:
-            break
-        if entry is None or (limit and len(waiting) >= limit):
-            for number, params in waiting[::order]:
-                proposals.values[number] = judge(proposals.space.apply(MODEL, params))
-            waiting = []
-        if entry is not None:
-            proposed.append(entry)
-            waiting.append(entry)
-    assert [number for number, _ in proposed] == list(range(len(proposed)))
-    return [params for _, params in proposed]
-
-
-def proposals(**values: Any) -> Proposals:
-    chosen = settings(**values)
-    return Proposals(chosen, chosen.space)
-
-
-def test_proposals_do_not_depend_on_which_trial_ends_first() -> None:
-    assert propose_all(proposals(trials=30)) == propose_all(proposals(trials=30), order=-1)
-
-
-def test_proposals_do_not_depend_on_how_many_run_at_once() -> None:
-    expected = propose_all(proposals(trials=30))
-    assert propose_all(proposals(trials=30), limit=1) == expected
-    assert propose_all(proposals(trials=30), limit=3) == expected
-
-
-def test_proposals_depend_on_the_seed() -> None:
-    assert propose_all(proposals(trials=20, seed=1)) != propose_all(proposals(trials=20, seed=2))
-
-
-def test_proposals_depend_on_how_far_ahead_they_are_made() -> None:
-    assert propose_all(proposals(trials=30, ahead=2)) != propose_all(proposals(trials=30, ahead=10))
-
-
-def test_a_proposal_waits_for_the_trials_it_depends_on_and_no_others() -> None:
-    one = proposals()
-    numbers = [one.propose() for _ in range(4)]
-    assert [entry and entry[0] for entry in numbers] == [0, 1, 2, 3]
-    assert one.propose() is None
-    for number in (3, 1):  # trial 4 is proposed from trial 0
-        one.values[number] = 0.5
-        assert one.propose() is None
-    one.values[0] = None  # failed: the search goes on without it
-    for number in (4, 5):  # trial 5 is proposed from trials 0 and 1, which are over
-        entry = one.propose()
-        assert entry is not None
-        assert entry[0] == number
-    assert one.propose() is None  # trial 2 is not over
-    assert not one.over
-
-
-def test_a_proposal_that_is_put_back_is_made_again() -> None:
-    one = proposals()
-    first = one.propose()
-    one.put_back()
-    assert one.propose() == first
-    second = one.propose()
-    assert second is not None
-    assert second[0] == 1
-
-
-def test_the_starting_points_come_first() -> None:
-    chosen = settings(trials=6)
-    assert propose_all(Proposals(chosen, chosen.space))[:4] == chosen.space.starts()
-    few = settings(trials=2)
-    assert propose_all(Proposals(few, few.space)) == chosen.space.starts()[:2]
-
-
-def test_later_proposals_learn_from_the_earlier() -> None:
-    late = propose_all(proposals(trials=100))[-34:]
-    families = Counter(params["own.family"] for params in late)
-    assert families["exponential"] > 17  # one of four, if nothing were learned
-    half_lives = [params["own.half_life_days"] for params in late if params["own.family"] == "exponential"]
-    assert 3.5 < np.median(half_lives) < 14
-
-
-def test_importance_puts_what_decides_first() -> None:
-    one = proposals(trials=60)
-    propose_all(one)
-    shares = one.importance()
-    assert next(iter(shares)) == "own.half_life_days"
-    assert set(shares) >= {"own.family", "own.half_life_days", "linear.l2"}
-    assert sum(shares.values()) == pytest.approx(1.0)
-    assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert shares["own.half_life_days"] > 0.5
-
-    other = proposals(trials=60)
-    propose_all(other, judge=lambda model: -abs(float(getattr(model.terms[1], "l2", 0)) - 30))
-    assert next(iter(other.importance())) == "linear.l2"
-
-
-def test_few_trials_say_nothing_of_importance() -> None:
-    one = proposals(trials=19)
-    propose_all(one)
-    assert one.importance() == {}
-
-
-def test_trials_that_failed_do_not_stop_the_importance() -> None:
-    one = proposals(trials=28)
-    while (entry := one.propose()) is not None:
-        number, params = entry
-        value = fakes.known(one.space.apply(MODEL, params))
-        one.values[number] = None if number in (1, 27) else value
-    shares = one.importance()
-    assert shares
-    assert "own.family" in shares
-
-
-def test_the_crew_waits_until_all_are_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crew = tmp_path / "crew"
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 3:
-            (crew / "another").touch()
-
-    monkeypatch.setattr("trainers.search.time.sleep", sleep)
-    wait_for_crew(crew, 2)
-    assert len(slept) == 3
-    wait_for_crew(crew, 2)  # one that comes later finds them up
-    assert len(slept) == 3
-
-
-def test_the_crew_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainers.search.CREW_PATIENCE", 0.1)
-    wait_for_crew(tmp_path / "crew", 5)
-    assert len(list((tmp_path / "crew").iterdir())) == 1
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger", "here")
-
-
-def test_the_ledger_finds_what_was_entered(ledger: Ledger) -> None:
-    values = np.array([0.1, 0.25, 1 / 3])
-    assert ledger.find(MODEL) is None
-    ledger.enter(MODEL, values, 1.5)
-    entry = ledger.find(MODEL)
-    assert entry is not None
-    assert entry[0] == values.mean()
-    assert np.array_equal(np.load(entry[1]), values)
-    assert sorted(file.suffix for file in ledger.folder.iterdir()) == [".json", ".npy"]
-    assert ledger.find(MODEL.without_forgetting()) == entry  # the same content
-
-
-def test_the_ledger_keeps_contents_and_objectives_apart(ledger: Ledger) -> None:
-    ledger.enter(MODEL, np.ones(3), 1.0)
-    other = ModelSettings.model_validate({"terms": [{"kind": "own"}, {"kind": "linear", "l2": 10.5}]})
-    assert ledger.find(other) is None
-    assert Ledger(ledger.folder, "elsewhere").find(MODEL) is None
-
-
-@pytest.mark.parametrize("text", ["", '{"value": 0.', "{}", "[]", '{"value": null}'])
-def test_an_entry_that_cannot_be_read_is_none(ledger: Ledger, text: str) -> None:
-    ledger.enter(MODEL, np.ones(3), 1.0)
-    ledger.file(MODEL).write_text(text)
-    assert ledger.find(MODEL) is None
-    ledger.enter(MODEL, np.ones(3), 1.0)
-    assert ledger.find(MODEL) is not None
-
-
-def test_an_entry_without_its_values_is_none(ledger: Ledger) -> None:
-    ledger.enter(MODEL, np.ones(3), 1.0)
-    values = ledger.file(MODEL).with_suffix(".npy")
-    values.write_bytes(values.read_bytes()[:40])
-    assert ledger.find(MODEL) is None
-    values.unlink()
-    assert ledger.find(MODEL) is None
 
 
 def test_the_ranking_is_best_first_and_of_equals_the_earlier(tmp_path: Path) -> None:
@@ -257,13 +65,16 @@ def run(
     trials: int = 12,
     **values: Any,
 ) -> SearchResult:
-    fake = {key: values.pop(key) for key in ("raises", "nan", "stop_after") if key in values}
-    objective = Analytic(str(work), **fake)
+    names = {field.name for field in fields(Analytic)} - {"scheduler"}
+    fake = {key: values.pop(key) for key in list(values) if key in names}
+    chosen = settings(trials, **values)
+    objective = Analytic(str(work), scheduler=chosen.scheduler, **fake)
     (work / store).mkdir(exist_ok=True)
     progress = (
         (lambda done, total: said.append((done, total))) if said is not None else (lambda done, total: None)
     )
-    return search(settings(trials, **values), MODEL, objective, work / store / "trials", progress=progress)
+    (found,) = search(chosen, [subject()], objective, work / store / "trials", progress=progress)
+    return found
 
 
 def points(result: SearchResult) -> list[tuple[Params, float | None]]:
@@ -332,25 +143,68 @@ class TestOnRay:
         assert len(before) == 9
 
     def test_failed_trials_are_told_and_the_others_are_done(self, tmp_path: Path) -> None:
-        result = run(tmp_path, raises="power", nan="geometric", trials=6)
-        families = {trial.number: trial.params["own.family"] for trial in result.trials}
-        assert {"power", "geometric"} <= set(families.values())
-        assert [trial.number for trial in result.trials] == list(range(6))
-        assert len(result.ranking) + len(result.failed) == 6
-        for trial in result.trials:
-            if families[trial.number] == "power":
-                assert trial.error == "ArithmeticError: no luck with power"
-            elif families[trial.number] == "geometric":
-                assert trial.error == "FloatingPointError: the metric is nan"
-            else:
-                assert trial.error is None
-                assert trial.value is not None
-        assert not any(
-            re.search("nan", file.read_text(), re.IGNORECASE) for file in tmp_path.glob("one/trials/*.json")
+        """One raises, one has no number for a metric, one hangs, and one's process is killed."""
+        result = run(
+            tmp_path,
+            raises="power",
+            nan="geometric",
+            hangs="exponential",
+            kills="none",
+            trials=7,
+            trial={"seconds": 6},
         )
-        assert all(
-            json.loads(file.read_text())["seconds"] >= 0 for file in tmp_path.glob("one/trials/*.json")
-        )
+        said = {
+            "power": "ArithmeticError: no luck with power",
+            "geometric": "FloatingPointError: the metric is nan",
+            "exponential": "the trial took longer than `search.trial.seconds` allows (6); raise it, or narrow "
+            "the space",
+        }
+        families = [trial.params["own.family"] for trial in result.trials]
+        assert {"none", *said} <= set(families)
+        assert [trial.number for trial in result.trials] == list(range(7))
+        killed = result.trials[families.index("none")]
+        assert killed.error == "its process died: it was killed, or its node went away or ran out of memory"
+        for trial, family in zip(result.trials, families, strict=True):
+            if family != "none":
+                assert trial.error == said[family]
+        finished = list(tmp_path.glob("one/trials/*.json"))
+        assert len(result.ranking) == len(finished)
+        assert not any(re.search("nan", file.read_text(), re.IGNORECASE) for file in finished)
+        assert all(json.loads(file.read_text())["seconds"] >= 0 for file in finished)
+
+    def test_trials_that_lag_are_stopped_and_a_search_goes_on_among_them(self, tmp_path: Path) -> None:
+        """What is written down of nine trials, whole and stopped, is as a kill leaves it; the others end as they do
+        without Ray, one after the other."""
+        asha = {"kind": "asha", "grace": 1, "factor": 3}
+        chosen = settings(16, ahead=3, scheduler=asha)
+        expected, spent = without_ray(chosen, epochs=27)
+        objective = Analytic(str(tmp_path), epochs=27, scheduler=chosen.scheduler)
+        ledger = Ledger(tmp_path / "one" / "trials", objective.key())
+        for number in (*range(8), 10):
+            model, stop = subject().at(expected.params[number]), expected.stops.get(number)
+            whole = None if stop else fakes.around(fakes.known(model))
+            ledger.enter(model, whole, 1.0, readings=expected.readings[number])
+        assert set(expected.stops) & set(range(8))
+        before = {file: file.stat().st_mtime_ns for file in ledger.folder.iterdir()}
+
+        result = run(tmp_path, trials=16, ahead=3, scheduler=asha, epochs=27)
+        assert result.failed == []
+        assert {file: file.stat().st_mtime_ns for file in before} == before  # none was done twice
+        done = {line.partition(" ")[2] for line in (tmp_path / "epochs").read_text().splitlines()}
+        late = [subject().at(expected.params[number]).model_dump_json() for number in (8, 9, *range(11, 16))]
+        assert done == set(late)
+        assert {trial.number: trial.stop for trial in result.stopped} == expected.stops
+        assert [trial.params for trial in result.trials] == expected.params
+        left = [
+            expected.stops[number].at if number in expected.stops else 27 for number in (8, 9, *range(11, 16))
+        ]
+        assert fakes.epochs_spent(str(tmp_path)) == sum(left)
+        assert spent < 16 * 27
+        best = result.ranking[0]
+        assert len(result.ranking) + len(result.stopped) == 16
+        assert best.value == pytest.approx(fakes.known(result.settings(best)))  # of a whole training
+        with pytest.raises(ValueError, match="was stopped before its end"):
+            result.stopped[0].per_query()
 
 
 def test_concurrent_reaches_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,6 +221,7 @@ def test_concurrent_reaches_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("trainers.search.cluster.connect", lambda: None)
     monkeypatch.setattr("trainers.search.tune.Tuner", tuner)
     monkeypatch.setattr("trainers.search.tune.with_parameters", lambda trainable, **values: trainable)
+    monkeypatch.setattr("trainers.search.cluster.room", lambda resources: 2)
     monkeypatch.setattr("trainers.search.tune.with_resources", lambda trainable, resources: trainable)
     for concurrent in (None, 3):
         with pytest.raises(Stop):
@@ -379,14 +234,15 @@ def test_trials_whose_results_lie_elsewhere_are_told_apart(
 ) -> None:
     """Tune says that all went well, and nothing is where the driver looks."""
 
-    def elsewhere(settings: Any, proposals: Proposals, *others: Any) -> dict[int, str]:
+    def elsewhere(settings: Any, searches: list[Proposals], *others: Any) -> dict[tuple[int, int], str]:
+        (proposals,) = searches
         while proposals.propose() is not None:
             pass
         proposals.values |= {0: 0.5, 1: None}
-        return {1: "singular"}
+        return {(0, 1): "singular"}
 
     monkeypatch.setattr("trainers.search._run", elsewhere)
-    found = search(settings(trials=2), MODEL, Analytic(str(tmp_path)), tmp_path / "trials")
+    (found,) = search(settings(trials=2), [subject()], Analytic(str(tmp_path)), tmp_path / "trials")
     assert [trial.error for trial in found.trials] == [
         "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe",
         "singular",
@@ -396,5 +252,5 @@ def test_trials_whose_results_lie_elsewhere_are_told_apart(
 def test_a_wrong_space_fails_before_ray_starts(tmp_path: Path) -> None:
     chosen = SearchSettings.model_validate({"space": {"linear": {"lambda": [1, 2]}}})
     with pytest.raises(ValueError, match="the term `linear` has no setting 'lambda' to search"):
-        search(chosen, MODEL, Analytic(str(tmp_path)), tmp_path / "trials")
+        search(chosen, [Subject(MODEL, chosen.space)], Analytic(str(tmp_path)), tmp_path / "trials")
     assert not (tmp_path / "trials").exists()

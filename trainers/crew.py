@@ -1,0 +1,175 @@
+"""The actors of a search, and what Tune asks for the next trial: several searches share one crew."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray import tune
+from ray.tune.search import Searcher
+
+from trainers.halving import Reading
+from trainers.ledger import Entry, Ledger
+from trainers.model import ModelSettings
+from trainers.objective import Objective, Subject
+from trainers.proposals import Proposals
+from trainers.remote import told
+
+CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
+
+
+class Turns(Searcher):
+    """Deals out the trials of several searches, the search that is least far first; what each proposes depends on its
+    own trials alone."""
+
+    def __init__(self, searches: Sequence[Proposals], over: Callable[[], None]) -> None:
+        super().__init__(metric="value", mode="max")
+        self.searches = searches
+        self._over = over
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if all(search.over for search in self.searches):
+            return str(Searcher.FINISHED)
+        for place in sorted(range(len(self.searches)), key=lambda place: self.searches[place].proposed):
+            if (proposed := self.searches[place].propose()) is not None:
+                number, params = proposed
+                self._places[trial_id] = place, number
+                cutoffs = self.searches[place].cutoffs[number]
+                return {"search": place, "number": number, "params": params, "cutoffs": cutoffs}
+        return None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        place, number = self._places[trial_id]
+        search = self.searches[place]
+        if error or not result or result.get("error") or "readings" not in result:
+            search.tell(number, None)
+        else:
+            entry = Entry(tuple(result["readings"]), result["value"])
+            search.tell(number, entry.value, entry.readings, entry.stop(search.cutoffs[number]))
+        self._over()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes its searcher down, and whoever waits for `over` stays here."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune wants a file; what matters of the searches' state is in the ledger."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a search is taken up again from its ledger, not from Tune's files")
+
+
+class Trial(tune.Trainable):
+    """One trial; its actor stays for the next ones, so that what all trials share is read once."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        objective: Objective,
+        subjects: Sequence[Subject],
+        folder: Path,
+        crew: Path,
+        size: int,
+        seconds: float | None,
+    ) -> None:
+        self.subjects, self.crew, self.seconds = subjects, crew, seconds
+        self.ledger = Ledger(folder, objective.key())
+        self.judge = objective.open()
+        self.reset_config(config)
+        wait_for_crew(crew, size)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.place: int = new_config["search"]
+        self.number: int = new_config["number"]
+        self.params = new_config["params"]
+        self.cutoffs: Sequence[Reading] = new_config["cutoffs"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            settings = self.subjects[self.place].at(self.params)
+            # A search that was killed may have finished later trials than the first missing, and a proposal may repeat.
+            entry = self.ledger.find(settings, self.cutoffs)
+            if entry is None:
+                with at_most(self.seconds, late_file(self.crew, self.place, self.number)):
+                    entry = self._run(settings)
+        except Exception as error:
+            # A result like others: Tune would end the actor, and with it all that it has read.
+            return {"value": None, "readings": [], "error": told(error), "done": True}
+        return {"value": entry.value, "readings": list(entry.readings), "error": None, "done": True}
+
+    def _run(self, settings: ModelSettings) -> Entry:
+        """Judge a model until it is stopped or whole, and write it down."""
+        started = time.monotonic()
+        readings: list[Reading] = []
+        bar = dict(self.cutoffs)
+        whole = None
+        for reached in self.judge(settings):
+            value = float(reached.values.mean())
+            if not np.isfinite(value):
+                raise FloatingPointError(f"the metric is {value}")
+            if reached.whole:
+                whole = reached.values
+                break
+            readings.append((reached.at, value))
+            if value < bar.get(reached.at, -np.inf):
+                break
+        seconds = time.monotonic() - started
+        self.ledger.enter(settings, whole, seconds, params=self.params, readings=readings)
+        return Entry(tuple(readings), None if whole is None else float(whole.mean()))
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        pass
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        pass
+
+
+def wait_for_crew(folder: Path, size: int) -> None:
+    """Wait until `size` actors are up, or for so long as that may take.
+
+    Tune gives a waiting trial to whichever actor is free, and ends the actor that was being started for it. Where
+    trials are shorter than that start, the first actor would take them all and no other would ever come up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(uuid.uuid4())).touch()
+    until = time.monotonic() + CREW_PATIENCE
+    while time.monotonic() < until and len(list(folder.iterdir())) < size:
+        time.sleep(0.05)
+
+
+def late_file(crew: Path, place: int, number: int) -> Path:
+    """Where an actor that ends itself leaves word of the trial that took too long."""
+    return crew.with_name("late") / f"{place}-{number}"
+
+
+@contextmanager
+def at_most(seconds: float | None, word: Path) -> Iterator[None]:
+    """End this process where the block takes longer: a trial that hangs inside a library hears nothing softer. Tune
+    takes the trial for failed and starts another actor for the next."""
+    if seconds is None:
+        yield
+        return
+
+    def end() -> None:
+        word.parent.mkdir(parents=True, exist_ok=True)
+        word.touch()
+        os._exit(1)
+
+    watch = threading.Timer(seconds, end)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
