@@ -17,12 +17,14 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from harness.masking import masked
+
 console = Console(stderr=True, highlight=False)
 
 
 def say(message: str) -> None:
     """One line for a person."""
-    console.print(message, markup=False, soft_wrap=True)
+    console.print(masked(message), markup=False, soft_wrap=True)
 
 
 class Bar:
@@ -33,7 +35,7 @@ class Bar:
         self._task = task
 
     def update(self, done: int | None = None, total: int | None = None, note: str | None = None) -> None:
-        fields: dict[str, object] = {} if note is None else {"note": note}
+        fields: dict[str, object] = {} if note is None else {"note": masked(note)}
         self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]
 
 

@@ -21,6 +21,7 @@ from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
+from harness.masking import masked
 from harness.progress import bar, say
 from harness.registry.description import markdown
 from harness.registry.registry import STORY_FILE, Registry
@@ -256,7 +257,7 @@ def _reproduce(config_path: Path, registry: Registry) -> list[str]:
     return [
         f"lethe run {config_path} --fresh  # with the same --set, if there was any",
         "lethe run configuration.yaml --fresh  # or with the resolved file, which is logged with the run",
-        f"MLFLOW_TRACKING_URI={registry.uri} lethe models {registry.name}",
+        f"MLFLOW_TRACKING_URI={masked(registry.uri)} lethe models {registry.name}",
     ]
 
 

@@ -22,8 +22,9 @@ from mlflow.tracking import MlflowClient
 
 from harness.errors import ConfigurationError, IncompleteError
 from harness.gate.decision import Decision
+from harness.masking import masked
 from harness.registry.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
-from harness.serving.package import Package
+from harness.serving.package import ARTIFACT, Package
 
 CANDIDATE = "candidate"
 RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
@@ -118,7 +119,7 @@ class Registry:
                 return version
         known = ", ".join(f"{v.version}" + "".join(f" @{a}" for a in v.aliases) for v in versions) or "none"
         raise ConfigurationError(
-            f"`{self.name}` must have the version or alias {which!r}, but it has {known} at {self.uri}; "
+            f"`{self.name}` must have the version or alias {which!r}, but it has {known} at {masked(self.uri)}; "
             "`lethe models` lists them."
         )
 
@@ -135,10 +136,14 @@ class Registry:
         return self.find(str(before[-1])) if before else None
 
     def package(self, version: Version) -> Package:
-        """Download a version and open it."""
+        """Download a version and open it; ConfigurationError where it is damaged, or is no package of Lethe."""
         folder = mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}")
-        (package,) = Path(folder).glob("artifacts/*/about.json")
-        return Package.load(package.parent)
+        try:
+            return Package.load(Path(folder) / "artifacts" / ARTIFACT)
+        except (ValueError, FileNotFoundError) as error:
+            raise ConfigurationError(
+                f"version {version.version} of `{self.name}` cannot be opened: {error}"
+            ) from None
 
     @contextlib.contextmanager
     def run(self, token: str, title: str) -> Iterator[str]:
@@ -200,11 +205,11 @@ class Registry:
         from harness.serving import pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
-            package.save(Path(folder) / pyfunc.ARTIFACT)
+            package.save(Path(folder) / ARTIFACT)
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
-                artifacts={pyfunc.ARTIFACT: str(Path(folder) / pyfunc.ARTIFACT)},
+                artifacts={ARTIFACT: str(Path(folder) / ARTIFACT)},
                 signature=pyfunc.SIGNATURE,
                 input_example=example(package),
                 pip_requirements=["lethe"],
