@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 
 import evaluators
-from harness import __version__, report
+from harness import __version__, report, source_digest
 from harness.choosing import Chosen
 from harness.cost import Meter
 from harness.data import summarise
@@ -74,6 +74,8 @@ def publish(
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,
+        "seed": settings.seed,
+        "code": source_digest(),
         "trained_until": datetime.fromtimestamp(stage.training.end, UTC).isoformat(),
         "versions": {"lethe": __version__, **{name: version_of(name) for name in PACKAGES}},
         "data": {

@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 from harness.errors import ConfigurationError, IncompleteError
 from harness.gate.decision import Decision
 from harness.masking import masked
-from harness.registry.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
+from harness.registry.promotion import CHAMPION, LOCK_TAG, SINCE_TAG, Overtaken, alone, champions
 from harness.serving.package import ARTIFACT, Package
 
 CANDIDATE = "candidate"
@@ -58,11 +58,18 @@ class Version:
     run_id: str
     description: str
 
+    @property
+    def decision(self) -> dict[str, Any] | None:
+        """What the gate said last, with its figures; None where it was not asked."""
+        told: dict[str, Any] | None = json.loads(self.tags.get(DECISION_TAG, "null"))
+        return told
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "version": self.version,
             "aliases": list(self.aliases),
+            "live_since": self.tags.get(SINCE_TAG) if CHAMPION in self.aliases else None,
             "created": self.created,
             "run_id": self.run_id,
             "tags": self.tags,

@@ -417,7 +417,10 @@ def test_models(lethe: Command, shop: Registry, config: Path) -> None:
 
 def test_models_of_a_name_that_is_not_there(lethe: Command, shop: Registry) -> None:
     said = lethe("models", "no-such-model", "--json")
-    assert (said.code, said.json) == (0, {"models": [{"name": "no-such-model", "versions": []}]})
+    assert (said.code, said.json) == (
+        0,
+        {"models": [{"name": "no-such-model", "versions": [], "last_refused": None}]},
+    )
 
 
 def test_a_run_without_a_search(lethe: Command, config: Path) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from harness import publishing, report
 from harness.data import DataError, DataSettings, prepare
 from harness.doctor.check import Check, Unwell
 from harness.errors import ConfigurationError
 from harness.masking import masked
 from harness.progress import bar, say
-from harness.registry import registry as registry_module
 from harness.registry.registry import Registry
-from harness.settings import load
-from tests.harness.conftest import Command
-from tests.harness.report.sample import summary
+from tests.harness.conftest import KEY, LOGIN, SECRETS, Command, Whispered
 
-LOGIN = "ann:pa55w0rd"
-SECRET = "wJalrXUtnFEMI"
+SECRET = KEY
 URIS = [
     f"postgresql+psycopg2://{LOGIN}@db:5432/mlflow",
     f"https://{LOGIN}@mlflow.example.org",
@@ -97,39 +93,20 @@ def test_a_version_that_is_not_found(work: Path) -> None:
         registry.find("1")
 
 
-def test_a_whole_run_tells_no_secret(closed: Path, monkeypatch: pytest.MonkeyPatch, lethe: Command) -> None:
-    """In the configuration's data, in the tracking URI and in the environment; looked for in every file but the log's
-    own configuration, in the database, and in what is printed."""
-    secrets = {
-        "MLFLOW_TRACKING_PASSWORD": "mlf10w-pa55",
-        "AWS_SECRET_ACCESS_KEY": "aw5-5ecret",
-        "RAY_AUTH_TOKEN": "r4y-t0ken",
-    }
-    for name, value in secrets.items():
-        monkeypatch.setenv(name, value)
-    connect = registry_module.connect
-
-    def connected() -> str:
-        connect()
-        return f"postgresql://{LOGIN}@db/mlflow"
-
-    monkeypatch.setattr(registry_module, "connect", connected)
-    monkeypatch.setattr(
-        publishing, "fading", lambda workshop: summary()["fading"]
-    )  # most of a small run's time
-    monkeypatch.setattr(report, "figures", lambda story: {})
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
-    config = closed / "closed.yaml"
-    uri = f"file://{closed}/events.csv?secret_key={SECRET}"
-    config.write_text(config.read_text().replace("events: events.csv", f"events: '{uri}'"))
-    assert load(config).data.events == uri
-    said = lethe("run", "closed.yaml", "--json")
-    assert said.code == 0, said.err
-    assert "postgresql://***@db/mlflow" in "".join(file.read_text() for file in closed.rglob("report.html"))
-    assert "secret_key=***" in "".join(file.read_text() for file in closed.rglob("configuration.yaml"))
-    config.unlink()
-    files = [file for file in closed.rglob("*") if file.is_file()]
-    assert {"mlflow.db", "report.html", "story.json", "MLmodel"} <= {file.name for file in files}
-    for secret in (SECRET, LOGIN, "pa55w0rd", *secrets.values()):
-        assert secret not in said.out + said.err
+def test_whole_runs_tell_no_secret(whispered: Whispered) -> None:
+    """Looked for in every file but the configurations themselves, in the database, and in what is printed."""
+    files = [
+        file for file in whispered.folder.rglob("*") if file.is_file() and file.parent != whispered.folder
+    ]
+    files.append(whispered.folder / "mlflow.db")
+    assert {"report.html", "story.json", "MLmodel", "configuration.yaml"} <= {file.name for file in files}
+    assert "verdict:" in whispered.printed
+    for secret in (KEY, LOGIN, "pa55w0rd", *SECRETS.values()):
+        assert secret not in whispered.printed
+        assert secret not in json.dumps(whispered.results)
         assert [file for file in files if secret.encode() in file.read_bytes()] == []
+    for name, told in (
+        ("report.html", "postgresql://***@db/mlflow"),
+        ("configuration.yaml", "secret_key=***"),
+    ):
+        assert all(told in file.read_text() for file in files if file.name == name)
