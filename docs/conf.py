@@ -16,7 +16,7 @@ project = "Lethe"
 author = "the authors of Lethe"
 copyright = "2026, the authors of Lethe"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["build"]
 
 myst_heading_anchors = 3  # a link to a heading that is not there is a warning, and so an error
