@@ -411,7 +411,15 @@ def test_models(lethe: Command, shop: Registry, config: Path) -> None:
         (2, []),
         (1, ["champion"]),
     ]
-    assert set(model["versions"][0]) == {"name", "version", "aliases", "created", "run_id", "tags"}
+    assert set(model["versions"][0]) == {
+        "name",
+        "version",
+        "aliases",
+        "live_since",
+        "created",
+        "run_id",
+        "tags",
+    }
     assert "champion" in lethe("models").out
 
 
