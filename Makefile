@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIVALS := rectools recbole
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
-.PHONY: quickstart env test test-all browser lint format benchmarks rivals warprec off-policy clean
+.PHONY: quickstart env test test-all browser lint format docs notebook benchmarks rivals warprec off-policy clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -46,6 +46,18 @@ lint: env  ## style, types, and which room may import which
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.docs  ## the pages, into docs/build/html: a warning or a link that leads nowhere fails
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d docs/build/doctrees docs docs/build/html
+	$(BIN)/python docs/links.py docs/build/html
+
+notebook: .venv/.docs  ## run the notebook from its first cell to its last
+	mkdir -p docs/build
+	$(BIN)/jupyter execute docs/notebooks/first-steps.ipynb --output=../build/first-steps.ipynb
+
+.venv/.docs: .venv/.made
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	touch $@
 
 benchmarks: env  ## timings against plain single-process fits, in one run
 	$(BIN)/python -m benchmarks.search_cost

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -379,18 +379,21 @@ def main() -> None:
     try:
         app()
     except (ConfigurationError, DataError) as error:
-        sys.stderr.write(f"lethe: {error}\n")
-        sys.exit(2)
+        _leave(str(error), 2)
     except IncompleteError as error:
-        sys.stderr.write(f"lethe: {error}\n")
-        sys.exit(1)
+        _leave(str(error), 1)
     except OSError as error:
         if error.errno is None:
             raise
-        sys.stderr.write(f"lethe: {error}\n")
-        sys.exit(1)
+        _leave(str(error), 1)
     except Exception as error:
         if not type(error).__module__.startswith("mlflow."):
             raise
-        sys.stderr.write(f"lethe: the registry: {' '.join(str(error).split())}\n")
-        sys.exit(1)
+        _leave(f"the registry: {' '.join(str(error).split())}", 1)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    from harness.masking import masked
+
+    sys.stderr.write(f"lethe: {masked(message)}\n")
+    sys.exit(code)

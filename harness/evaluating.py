@@ -14,6 +14,7 @@ from harness.gate.decision import decide, guards
 from harness.gate.segments import pairs
 from harness.off_policy.value import value_of
 from harness.progress import bar
+from harness.registry.answers import last_refused
 from harness.registry.promotion import CHAMPION
 from harness.registry.registry import Registry, names
 from harness.rolling import rolled, rolled_version
@@ -144,11 +145,12 @@ def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
 def list_models(name: str | None) -> dict[str, Any]:
     """All registered models with their versions, or those of one."""
     wanted = [registered(name)] if name else names()
-    return {
-        "models": [
-            {"name": each, "versions": [v.to_dict() for v in Registry(each).versions()]} for each in wanted
-        ]
-    }
+    found = []
+    for each in wanted:
+        versions = [(version.to_dict(), version.decision) for version in Registry(each).versions()]
+        told = {"name": each, "versions": [version for version, _ in versions]}
+        found.append(told | {"last_refused": last_refused(versions)})
+    return {"models": found}
 
 
 def registered(name: str) -> str:

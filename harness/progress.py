@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from harness.masking import masked
+
 TOLD_EVERY = 10.0
 """Seconds between two lines of one piece of work, in a log file."""
 
@@ -26,7 +28,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(message: str) -> None:
     """One line for a person."""
-    console.print(message, markup=False, soft_wrap=True)
+    console.print(masked(message), markup=False, soft_wrap=True)
 
 
 class Bar:
@@ -39,7 +41,7 @@ class Bar:
         self._told = time.monotonic()
 
     def update(self, done: int | None = None, total: int | None = None, note: str | None = None) -> None:
-        fields: dict[str, object] = {} if note is None else {"note": note}
+        fields: dict[str, object] = {} if note is None else {"note": masked(note)}
         self._progress.update(self._task, completed=done, total=total, **fields)  # type: ignore[arg-type]
 
     def tell(self, message: str) -> None:

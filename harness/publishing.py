@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 
 import evaluators
-from harness import __version__, report
+from harness import __version__, report, source_digest
 from harness.calibration import calibration
 from harness.choosing import Chosen
 from harness.cost import Meter
@@ -23,6 +23,7 @@ from harness.experiments.replay import replay
 from harness.fading import fading
 from harness.files import write_json
 from harness.judging import Outcome
+from harness.masking import masked
 from harness.progress import bar, say
 from harness.registry.description import markdown
 from harness.registry.nested import reads
@@ -79,6 +80,8 @@ def publish(
         "repeats": settings.data.repeats,
         "metric": metric,
         "fingerprint": workshop.store.fingerprint,
+        "seed": settings.seed,
+        "code": source_digest(),
         "trained_until": datetime.fromtimestamp(stage.training.end, UTC).isoformat(),
         "versions": {"lethe": __version__, **{name: version_of(name) for name in PACKAGES}},
         "data": {
@@ -272,7 +275,7 @@ def _reproduce(config_path: Path, registry: Registry) -> list[str]:
     return [
         f"lethe run {config_path} --fresh  # with the same --set, if there was any",
         "lethe run configuration.yaml --fresh  # or with the resolved file, which is logged with the run",
-        f"MLFLOW_TRACKING_URI={registry.uri} lethe models {registry.name}",
+        f"MLFLOW_TRACKING_URI={masked(registry.uri)} lethe models {registry.name}",
     ]
 
 

@@ -26,6 +26,7 @@ from harness.data.settings import DataSettings
 from harness.errors import ConfigurationError
 from harness.experiments.settings import AbSettings
 from harness.gate.settings import GateSettings
+from harness.masking import masked
 from harness.off_policy.settings import OffPolicySettings
 from harness.report.settings import ReportSettings
 from harness.splits import SplitSettings
@@ -227,9 +228,8 @@ class RunSettings(_Settings):
         return chosen or self.metric
 
     def text(self) -> str:
-        """As YAML, every default filled in."""
-        dumped: str = yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)
-        return dumped
+        """As YAML, every default filled in; `***` stands for what a URI holds of logins and secrets."""
+        return masked(yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
 
 def _per_query(metric: str, where: str) -> None:

@@ -155,6 +155,16 @@ def show_models(result: dict[str, Any]) -> None:
                 tags.get("family", ""),
             )
     out.print(table)
+    for model in result["models"]:
+        for version in model["versions"]:
+            if version["live_since"]:
+                out.print(f"live: {model['name']} v{version['version']}, since {version['live_since']}")
+        if refused := model["last_refused"]:
+            out.print(
+                f"last refused: {model['name']} v{refused['version']}, {refused['decided']}", markup=False
+            )
+            for rule in refused["lacked"]:
+                out.print(f"- {rule}", markup=False)
 
 
 def show_recommendation(result: dict[str, Any]) -> None:

@@ -218,7 +218,7 @@ class TrainingData:
 
     @cached_property
     def start(self) -> IntArray:
-        """int64 [U] user u is learned from by the rows `start[u]:stop[u]`."""
+        """int64 [U] user u is learned from by the rows from `start[u]` up to `stop[u]`."""
         begin = self.log.offsets[:-1]
         if self.since == -np.inf:
             return begin

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from safetensors.numpy import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from safetensors.numpy import save_file
 
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.encoders.base import Scores
 from trainers.histories import Histories
+from trainers.saved import parsed, plain, tensors
 
 MODEL_FILE = "model.json"
 FORMAT = 1
@@ -83,19 +84,27 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> Model:
-        """Read what `save` wrote; ValueError where it is of another format."""
-        text: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text())
-        if text.pop("format") != FORMAT:
+        """Read what `save` wrote; ValueError where it is of another format, damaged, or not that."""
+        plain(folder)
+        text: dict[str, Any] = parsed(folder / MODEL_FILE)
+        if text.pop("format", None) != FORMAT:
             raise ValueError(
                 f"{folder / MODEL_FILE} must be of format {FORMAT}; write it anew with this version."
             )
         items = text.pop("items")
-        settings = ModelSettings.model_validate(text)
+        try:
+            settings = ModelSettings.model_validate(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValueError(
+                f"{folder / MODEL_FILE} must describe a model, but `{place}` does not: {first['msg']}."
+            ) from None
         encoders = []
         for term in settings.terms:
             encoder = ENCODERS[term.kind](term, items)
             file = term_file(folder, term.label)
-            encoder.load(load_file(file) if file.exists() else {})
+            encoder.load(tensors(file) if file.exists() else {})
             encoders.append(encoder)
         return cls(settings, encoders, items)
 

@@ -56,10 +56,14 @@ def confidence_sequence(
     """Bounds of V(π) that hold after every round at once, so that one may look at any time and stop.
 
     Rounds in the order of time; rewards in [0, top]. Of each round a pseudo-outcome is formed,
+
         φ = Σ_a π(a|x) q(x, a) + w (r - q(x, a)) >= -cap,
+
     with rewards over top and q = c(x)·q̂, made small enough (c <= 1) that no weight which is possible at x
     takes φ below -cap. With ξ = φ / (cap + 1) and bets λ that only read the past,
+
         L_t = (cap + 1) (Σ λ ξ - ln(2/δ) - Σ ψ(λ) (ξ - ξ̂)²) / Σ λ,   ψ(λ) = -ln(1 - λ) - λ,
+
     and U_t = 1 - L_t of the mirrored rewards 1 - r (Waudby-Smith, Wu, Ramdas, Karampatziakis & Mineiro 2022,
     "Anytime-valid off-policy inference for contextual bandits"; the process is a supermartingale by Howard,
     Ramdas, McAuliffe & Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences"). Where

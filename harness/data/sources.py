@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 
 from harness.data.errors import DataError
 from harness.data.settings import is_uri
+from harness.masking import masked
 
 Format = Literal["csv", "parquet"]
 
@@ -34,7 +35,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """One file of the input. `name` is what messages and the file of rejected rows call it."""
+    """One file of the input. `name`, in messages and the file of rejected rows, holds no secret of a URI."""
 
     filesystem: pafs.FileSystem
     path: str
@@ -77,12 +78,15 @@ def find_sources(locations: Sequence[str]) -> list[Source]:
         try:
             found = _expand(location)
         except (pa.ArrowException, OSError, ImportError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(
-                f"Every input must be readable, but `{location}` is not: {_line(error)}. "
-                "Correct the path or the URI, or make its filesystem reachable."
-            ) from error
+            text = (
+                str(error)
+                if isinstance(error, DataError)
+                else (
+                    f"Every input must be readable, but `{location}` is not: {_line(error)}. "
+                    "Correct the path or the URI, or make its filesystem reachable."
+                )
+            )
+            raise DataError(masked(text)) from error
         for source in found:
             sources.setdefault((source.filesystem.type_name, source.path), source)
     return list(sources.values())
@@ -170,7 +174,9 @@ def _endings() -> str:
 def _source(filesystem: pafs.FileSystem, info: pafs.FileInfo, name: str) -> Source:
     for ending, (format_, compression) in FORMATS.items():
         if info.path.lower().endswith(ending):
-            return Source(filesystem, info.path, name, format_, compression, info.size or 0, info.mtime)
+            return Source(
+                filesystem, info.path, masked(name), format_, compression, info.size or 0, info.mtime
+            )
     raise DataError(f"A file must end in one of {_endings()}, but got `{name}`. Convert or rename it.")
 
 

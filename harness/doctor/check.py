@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from harness.masking import masked
 from harness.settings import RunSettings
 
 
@@ -33,10 +34,10 @@ class Check:
     def made(self, settings: RunSettings) -> dict[str, Any]:
         """`{"check", "well", "found"}`, and `mend` where it is not well."""
         try:
-            return {"check": self.name, "well": True, "found": self.look(settings)}
+            return {"check": self.name, "well": True, "found": masked(self.look(settings))}
         except Unwell as error:
             found, mend = str(error), error.mend
         except Exception as error:  # whatever goes wrong in a look is what the look was for
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             found, mend = (lines or [type(error).__name__])[0], self.mend
-        return {"check": self.name, "well": False, "found": found, "mend": mend}
+        return {"check": self.name, "well": False, "found": masked(found), "mend": masked(mend)}

@@ -21,6 +21,7 @@ def markdown(story: Story) -> str:
         "How it was chosen": _choice(story),
         "What it cost": _cost(story["cost"]),
         "Limits of use": (f"- {limit}" for limit in _limits(story)),
+        "What to type": (f"- {name}: `{said}`" for name, said in _commands(story)),
     }
     lines = [verdict["sentence"], "", *(f"- {reason}" for reason in verdict["reasons"])]
     for title, content in sections.items():
@@ -138,6 +139,14 @@ def _limits(story: Story) -> Iterator[str]:
     yield "Its figures say how it foresees what people took in this log, not what they would take if it were shown."
     if audit["leaks"]:
         yield "The split leaks: the figures are too good, and decide nothing."
+
+
+def _commands(story: Story) -> Iterator[tuple[str, str]]:
+    name, version = story["name"], story["model"]["version"]
+    yield "serve it", f"mlflow models serve -m models:/{name}/{version} --env-manager local"
+    yield "go back, where it is live", f"lethe rollback {story['config_path']}"
+    yield "make it again", f"lethe run {story['config_path']} --fresh"
+    yield "all of the above, and who is live", f"lethe models {name} --show {version}"
 
 
 def _table(heads: list[str], rows: Iterable[list[str]]) -> Iterator[str]:

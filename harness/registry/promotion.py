@@ -17,6 +17,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
@@ -28,6 +29,7 @@ CHAMPION = "champion"
 CHAMPIONS_TAG = (
     "lethe.champions"  # of the registered model: version numbers, oldest first, the present one last
 )
+SINCE_TAG = "lethe.live_since"  # of a version: when it last became champion, ISO 8601
 LOCK_TAG = "lethe.lock"
 KEPT = 1000
 STALE = 60.0
@@ -90,6 +92,10 @@ class Champions:
         text = " ".join(map(str, written[-KEPT:]))
         self._hold()
         self._client.set_registered_model_tag(self._name, CHAMPIONS_TAG, text)
+        now = datetime.now(UTC).isoformat(
+            timespec="seconds"
+        )  # before the alias: who is not champion has no say in it
+        self._client.set_model_version_tag(self._name, str(number), SINCE_TAG, now)
         self._hold()
         self._client.set_registered_model_alias(self._name, CHAMPION, str(number))
         self.numbers = champions(self._client.get_registered_model(self._name))

@@ -22,9 +22,10 @@ from mlflow.tracking import MlflowClient
 
 from harness.errors import ConfigurationError, IncompleteError
 from harness.gate.decision import Decision
+from harness.masking import masked
 from harness.registry import nested
-from harness.registry.promotion import CHAMPION, LOCK_TAG, Overtaken, alone, champions
-from harness.serving.package import Package
+from harness.registry.promotion import CHAMPION, LOCK_TAG, SINCE_TAG, Overtaken, alone, champions
+from harness.serving.package import ARTIFACT, Package
 
 CANDIDATE = "candidate"
 RUN_TAG = "lethe.run"  # what a run of Lethe calls itself: it is registered under it once
@@ -58,11 +59,18 @@ class Version:
     run_id: str
     description: str
 
+    @property
+    def decision(self) -> dict[str, Any] | None:
+        """What the gate said last, with its figures; None where it was not asked."""
+        told: dict[str, Any] | None = json.loads(self.tags.get(DECISION_TAG, "null"))
+        return told
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "version": self.version,
             "aliases": list(self.aliases),
+            "live_since": self.tags.get(SINCE_TAG) if CHAMPION in self.aliases else None,
             "created": self.created,
             "run_id": self.run_id,
             "tags": self.tags,
@@ -119,7 +127,7 @@ class Registry:
                 return version
         known = ", ".join(f"{v.version}" + "".join(f" @{a}" for a in v.aliases) for v in versions) or "none"
         raise ConfigurationError(
-            f"`{self.name}` must have the version or alias {which!r}, but it has {known} at {self.uri}; "
+            f"`{self.name}` must have the version or alias {which!r}, but it has {known} at {masked(self.uri)}; "
             "`lethe models` lists them."
         )
 
@@ -136,10 +144,14 @@ class Registry:
         return self.find(str(before[-1])) if before else None
 
     def package(self, version: Version) -> Package:
-        """Download a version and open it."""
+        """Download a version and open it; ConfigurationError where it is damaged, or is no package of Lethe."""
         folder = mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}")
-        (package,) = Path(folder).glob("artifacts/*/about.json")
-        return Package.load(package.parent)
+        try:
+            return Package.load(Path(folder) / "artifacts" / ARTIFACT)
+        except (ValueError, FileNotFoundError) as error:
+            raise ConfigurationError(
+                f"version {version.version} of `{self.name}` cannot be opened: {error}"
+            ) from None
 
     @contextlib.contextmanager
     def run(self, token: str, title: str) -> Iterator[str]:
@@ -205,11 +217,11 @@ class Registry:
         from harness.serving import pyfunc
 
         with tempfile.TemporaryDirectory() as folder:
-            package.save(Path(folder) / pyfunc.ARTIFACT)
+            package.save(Path(folder) / ARTIFACT)
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
-                artifacts={pyfunc.ARTIFACT: str(Path(folder) / pyfunc.ARTIFACT)},
+                artifacts={ARTIFACT: str(Path(folder) / ARTIFACT)},
                 signature=pyfunc.SIGNATURE,
                 input_example=example(package),
                 pip_requirements=["lethe"],

@@ -18,6 +18,7 @@ def show_version(result: dict[str, Any]) -> None:
         ("tag", "value"),
         [(name, [tag]) for name, tag in sorted(result["tags"].items()) if not name.startswith("lethe.")],
     )
+    _print_sides(("question", "answer"), [(name, [said]) for name, said in result["answers"].items()])
     if result["description"]:
         out.print(Markdown(result["description"]))
     elif result["decision"]:

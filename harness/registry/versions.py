@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from harness.registry.registry import DECISION_TAG, Registry, Version
+from harness.registry.answers import answers
+from harness.registry.registry import Registry, Version
 from harness.report.parts import half_life_of
 
 Facts = dict[str, Any]
@@ -21,7 +21,9 @@ def show(registry: Registry, which: str) -> dict[str, Any]:
     are empty.
     """
     version = registry.find(which)
-    return {**version.to_dict(), "description": version.description, **_known(registry, version)}
+    known = _known(registry, version)
+    told = answers(version.to_dict(), version.decision, registry.story(version))
+    return {**version.to_dict(), "answers": told, "description": version.description, **known}
 
 
 def diff(registry: Registry, first: str, second: str) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def _known(registry: Registry, version: Version) -> Facts:
     span = data.get("profile", {}).get("span", {})
     search = story.get("search")
     found = {
-        "decision": json.loads(version.tags.get(DECISION_TAG, "null")),
+        "decision": version.decision,
         "settings": settings_of(story),
         "curves": {term["name"]: _curve(term) for term in story.get("terms", [])},
         "data": counts

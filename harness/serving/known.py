@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from trainers.log import LAYOUT, PackedLog, Queries
+from trainers.saved import Shape, parsed, shaped, tensors
 
 USERS_FILE = "users.json"
 EVENTS_FILE = "events.safetensors"
@@ -38,11 +40,25 @@ class KnownUsers:
 
     @classmethod
     def load(cls, folder: Path, items: int, category: npt.NDArray[np.int32]) -> KnownUsers | None:
-        """What `save` wrote; None where a package brings no users."""
+        """What `save` wrote; None where a package brings no users.
+
+        Raises:
+            ValueError: the files are damaged, or do not fit together.
+        """
         if not (folder / USERS_FILE).exists():
             return None
-        log = PackedLog(**load_file(folder / EVENTS_FILE), vocabulary=items + 1, category=category)
-        return cls(json.loads((folder / USERS_FILE).read_text()), log)
+        ids: list[str] = parsed(folder / USERS_FILE)
+        arrays: dict[str, Any] = tensors(folder / EVENTS_FILE)
+        shapes: dict[str, Shape] = {name: (len(arrays.get("items", ())),) for name in LAYOUT}
+        shaped(EVENTS_FILE, arrays, shapes | {"offsets": (len(ids) + 1,)})
+        begins, columns = arrays["offsets"], arrays["items"]
+        whole = begins[0] == 0 and begins[-1] == len(columns) and (np.diff(begins) >= 0).all()
+        if not whole or columns.min(initial=0) < 0 or columns.max(initial=0) > items:
+            raise ValueError(
+                f"{folder / EVENTS_FILE} must be the events of {len(ids)} users, on {items} items, but its numbers "
+                "lead outside; write the model anew."
+            )
+        return cls(ids, PackedLog(**arrays, vocabulary=items + 1, category=category))
 
     @cached_property
     def _number(self) -> dict[str, int]:

@@ -19,7 +19,9 @@ from harness.serving.lists import Lists, Numbering, seconds
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries
 from trainers.model import Model
+from trainers.saved import parsed
 
+ARTIFACT = "package"  # its folder among the artifacts of a version
 ITEMS_FILE = "items.json"
 ABOUT_FILE = "about.json"
 BLOCK = 256  # queries scored at once
@@ -86,11 +88,21 @@ class Package:
 
     @classmethod
     def load(cls, folder: Path) -> Package:
-        """Read what `save` wrote; ValueError where its event types and categories are not there whole."""
+        """Read what `save` wrote, and run nothing of it.
+
+        Raises:
+            ValueError: a file is damaged, of another kind, or lies elsewhere, or the parts do not fit together.
+        """
+        model = Model.load(folder)
         file = folder / ITEMS_FILE
-        names = json.loads(file.read_text())
-        about = json.loads((folder / ABOUT_FILE).read_text())
-        package = cls(Model.load(folder), names["ids"], names["titles"], about, **_groups(file, names))
+        names, about = parsed(file), parsed(folder / ABOUT_FILE)
+        for name in ("ids", "titles"):
+            if len(names.get(name, ())) != model.items:
+                raise ValueError(
+                    f"{file} must have `{name}` for the {model.items} items of the model, but has "
+                    f"{len(names.get(name, ()))}; write the model anew."
+                )
+        package = cls(model, names["ids"], names["titles"], about, **_groups(file, names))
         known = KnownUsers.load(folder, len(package.items), package.category_of)
         return replace(package, known=known)
 

@@ -15,10 +15,9 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
 from harness.serving.lists import seconds
-from harness.serving.package import Package
+from harness.serving.package import ARTIFACT, Package
 from trainers.histories import Histories
 
-ARTIFACT = "package"
 Places = npt.NDArray[np.int64]
 
 SIGNATURE = ModelSignature(
@@ -56,7 +55,10 @@ class ServedModel(mlflow.pyfunc.PythonModel):
     """`predict` returns a row for each query: the items, best first, and their scores."""
 
     def load_context(self, context: Any) -> None:
-        self.package = Package.load(Path(context.artifacts[ARTIFACT]))
+        folder = Path(context.artifacts[ARTIFACT])
+        if ".." in folder.parts:  # MLflow takes the place from its `MLmodel` as it stands there
+            raise ValueError(f"a model's files must lie in its folder, but {folder} leads out of it.")
+        self.package = Package.load(folder)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

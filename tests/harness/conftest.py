@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -16,14 +18,16 @@ import pandas as pd
 import pytest
 
 from evaluators import Audit, Finding
-from harness import pipeline, report
+from harness import pipeline, publishing, report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
+from harness.registry import registry as registry_module
 from harness.registry.registry import Registry
 from harness.serving.package import Package
 from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.conftest import simulated_log
+from tests.harness.report.sample import summary
 from trainers.fits import fit_model
 from trainers.model import ModelSettings
 
@@ -235,6 +239,57 @@ def finished(
         finally:
             os.chdir(before)
     return Finished(folder, result)
+
+
+SECRETS = {
+    "MLFLOW_TRACKING_PASSWORD": "mlf10w-pa55",
+    "AWS_SECRET_ACCESS_KEY": "aw5-5ecret",
+    "RAY_AUTH_TOKEN": "r4y-t0ken",
+}
+LOGIN, KEY = "ann:pa55w0rd", "wJalrXUtnFEMI"
+"""A secret in the environment, in the tracking URI and in the data's URI: `whispered` is told all of them."""
+
+
+@dataclass(frozen=True)
+class Whispered:
+    """Two runs that were told secrets: version 1 is champion, version 2, popularity alone, was refused."""
+
+    folder: Path
+    printed: str
+    results: tuple[dict[str, Any], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def whispered(fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Whispered:
+    """Made once; tests only look at it. What fading it shows is invented, and nothing is drawn: both take long."""
+    folder = tmp_path_factory.mktemp("whispered")
+    shutil.copy(empty_registry, folder / "mlflow.db")
+    shutil.copy(fading_log, folder / "events.csv")
+    uri = f"'file://{folder}/events.csv?secret_key={KEY}'"
+    config = CLOSED.replace("events: events.csv", f"events: {uri}")
+    (folder / "closed.yaml").write_text(config)
+    own = "    - {kind: own, forgetting: {family: exponential, half_life: 5}}\n"
+    (folder / "popular.yaml").write_text(f"{config.replace(own, '')}seed: 7\n")
+    before, printed, connect = Path.cwd(), io.StringIO(), registry_module.connect
+
+    def connected() -> str:
+        connect()
+        return f"postgresql://{LOGIN}@db/mlflow"
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setattr(registry_module, "connect", connected)
+        patch.setattr(publishing, "fading", lambda workshop: summary()["fading"])
+        patch.setattr(report, "figures", lambda story: {})
+        os.chdir(folder)
+        try:
+            with contextlib.redirect_stderr(printed):
+                results = run_main("closed.yaml"), run_main("popular.yaml")
+        finally:
+            os.chdir(before)
+    return Whispered(folder, printed.getvalue(), results)
 
 
 def run_main(config: str, *changes: str, fresh: bool = False) -> dict[str, Any]:

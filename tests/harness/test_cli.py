@@ -432,13 +432,24 @@ def test_models(lethe: Command, shop: Registry, config: Path) -> None:
         (2, []),
         (1, ["champion"]),
     ]
-    assert set(model["versions"][0]) == {"name", "version", "aliases", "created", "run_id", "tags"}
+    assert set(model["versions"][0]) == {
+        "name",
+        "version",
+        "aliases",
+        "live_since",
+        "created",
+        "run_id",
+        "tags",
+    }
     assert "champion" in lethe("models").out
 
 
 def test_models_of_a_name_that_is_not_there(lethe: Command, shop: Registry) -> None:
     said = lethe("models", "no-such-model", "--json")
-    assert (said.code, said.json) == (0, {"models": [{"name": "no-such-model", "versions": []}]})
+    assert (said.code, said.json) == (
+        0,
+        {"models": [{"name": "no-such-model", "versions": [], "last_refused": None}]},
+    )
 
 
 def test_a_run_without_a_search(lethe: Command, config: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import cost
-from harness.cost import Meter, tree
+from harness.cost import Meter, Process, forgotten, tree
 
 MEGABYTE = 1 << 20
 linux = pytest.mark.skipif(not cost.PROC.exists(), reason="only Linux has /proc")
@@ -42,6 +43,57 @@ def test_processor_time_of_this_process_and_of_a_child_that_ended() -> None:
     assert 0.45 <= found["cpu_seconds"] < 5
     assert found["energy_wh"] == pytest.approx(found["cpu_seconds"] * 10 / 3600)
     assert found["watts_per_core"] == 10
+
+
+UNCOUNTED = """
+import os, signal, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as Ray's own daemon: children that end are forgotten
+if not os.fork():
+    until = time.process_time() + 0.4
+    while time.process_time() < until: pass
+    print("burnt", flush=True)
+    time.sleep(60)
+print(sys.stdin.readline(), flush=True)
+"""
+
+
+@linux
+def test_processor_time_of_a_child_that_nobody_waits_for() -> None:
+    meter = Meter()
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", UNCOUNTED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "burnt\n"
+        meter.look()
+        (child,) = [process for process in tree() if process.parent == parent.pid]
+        os.kill(child.pid, signal.SIGKILL)
+        while child.pid in {process.pid for process in tree()}:
+            time.sleep(0.01)
+        found = meter.read()["cpu_seconds"]
+        assert 0.4 <= found < 5
+        assert meter.read()["cpu_seconds"] == pytest.approx(found, abs=0.3)  # once, however often one looks
+        parent.communicate("\n")
+
+
+def test_of_processes_that_ended_together() -> None:
+    """A daemon with a worker below; whoever is above both took over one, the other, or neither."""
+    top, daemon, worker = Process(1, 0, 1.0, 0.0), Process(2, 1, 2.0, 0.0), Process(3, 2, 5.0, 0.0)
+    for waited, missing in ((0.0, 7.0), (2.0, 5.0), (7.0, 0.0), (9.0, 0.0)):
+        assert forgotten([top, daemon, worker], [top._replace(waited=waited)]) == missing
+    again = worker._replace(begun=9)  # another process of the same number
+    assert forgotten([top, daemon, worker], [top, daemon, again]) == 5.0
+    assert forgotten([top, daemon], [top, daemon, worker]) == 0.0
+
+
+@linux
+def test_processor_time_of_a_worker_of_ray(ray_session: str) -> None:
+    """Where the run itself started Ray, its daemons and workers are below it."""
+    import ray
+
+    meter = Meter()
+    ray.get(ray.remote(burn).remote(0.5))
+    assert 0.5 <= meter.read()["cpu_seconds"] < 30
 
 
 @linux

@@ -17,6 +17,7 @@ from trainers.forgetting import Forgetting, ForgettingSettings, build
 from trainers.histories import Histories
 from trainers.learning import of_history
 from trainers.log import TrainingData
+from trainers.saved import Shape, shaped
 
 Array = npt.NDArray[np.generic]
 Scores = npt.NDArray[np.floating]
@@ -142,7 +143,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def load(self, state: dict[str, Array]) -> None:
-        """Take back what `state` gave."""
+        """Take back what `state` gave; ValueError where these are not the arrays of this term."""
 
     @classmethod
     def fit_key(cls, settings: Any) -> dict[str, Any]:
@@ -220,7 +221,16 @@ class ClosedForm(Encoder):
         return dict(self._curve())
 
     def load(self, state: dict[str, Array]) -> None:
+        stretch: dict[str, Shape] = {STRETCH: (None,)} if STRETCH in state else {}
+        shaped(f"the term `{self.settings.label}`", state, self.shapes() | stretch)
         self.load_curve(state)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Of the arrays of `state`, as the settings and the catalogue make them; how many groups a log has that are
+        stretched, they do not say."""
+        if not self.settings.forgetting.learned:
+            return {}
+        return {PREFIX + name: (np.size(value),) for name, value in self.forgetting.values.items()}
 
     @classmethod
     def statistics_key(cls, settings: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 from trainers.encoders.base import Array, ClosedForm, HistorySettings, Scores, Split, Statistics
 from trainers.histories import Histories
 from trainers.log import Queries, TrainingData
+from trainers.saved import Shape
 
 Matrix = npt.NDArray[np.float32]
 
@@ -127,6 +128,9 @@ class Linear(ClosedForm):
     def load(self, state: dict[str, Array]) -> None:
         super().load(state)
         self.matrix = np.asarray(state["matrix"], np.float32)
+
+    def shapes(self) -> dict[str, Shape]:
+        return {**super().shapes(), "matrix": (self.items, self.items)}
 
     def split(self, histories: Histories, column: int, score: float) -> Split:
         left = self.retained(histories)

@@ -16,6 +16,7 @@ from trainers.histories import Histories
 from trainers.learning import of_history
 from trainers.log import DAY, TrainingData
 from trainers.optimise import OptimiseSettings
+from trainers.saved import shaped
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
@@ -186,8 +187,13 @@ class Neural(Encoder):
         import torch
 
         tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
-        if "stretch" in tensors:  # as many as the log has groups, which the settings do not say
-            self.module.set_stretch(tensors["stretch"][:-1])
+        stretch = tensors.get("stretch")
+        if (
+            stretch is not None and stretch.ndim == 1
+        ):  # as many as the log has groups: the settings do not say
+            self.module.set_stretch(stretch[:-1])
+        wanted = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
+        shaped(f"the term `{self.settings.label}`", state, wanted)
         self.module.load_state_dict(tensors)
 
 

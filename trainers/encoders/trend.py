@@ -13,6 +13,7 @@ from trainers.forgetting import Forgetting
 from trainers.histories import Histories
 from trainers.learning import of_crowd
 from trainers.log import DAY, TrainingData
+from trainers.saved import Shape
 
 
 class TrendSettings(EncoderSettings):
@@ -78,3 +79,6 @@ class Trend(ClosedForm):
     def load(self, state: dict[str, Array]) -> None:
         super().load(state)
         self.popularity = np.asarray(state["popularity"], np.float64)
+
+    def shapes(self) -> dict[str, Shape]:
+        return {**super().shapes(), "popularity": (self.items,)}

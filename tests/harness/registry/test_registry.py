@@ -28,7 +28,7 @@ from harness.errors import ConfigurationError
 from harness.registry.promotion import CHAMPION
 from harness.registry.registry import DECISION_TAG, RUN_TAG, Registry, connect, names
 from harness.serving import pyfunc
-from harness.serving.package import Package
+from harness.serving.package import ARTIFACT, Package
 from tests.conftest import ROOT
 
 DECISION = {"promoted": True, "against": "none", "difference": 0.1, "reasons": ["it is better"]}
@@ -223,11 +223,11 @@ def test_the_served_model_takes_event_types(registry: Registry, grouped_package:
 def served(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The model as `mlflow.pyfunc.load_model` gives it, without a registry."""
     folder = tmp_path_factory.mktemp("served")
-    package.save(folder / pyfunc.ARTIFACT)
+    package.save(folder / ARTIFACT)
     mlflow.pyfunc.save_model(
         folder / "model",
         python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
-        artifacts={pyfunc.ARTIFACT: str(folder / pyfunc.ARTIFACT)},
+        artifacts={ARTIFACT: str(folder / ARTIFACT)},
         signature=pyfunc.SIGNATURE,
         pip_requirements=["lethe"],
     )

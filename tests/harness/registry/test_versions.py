@@ -35,7 +35,11 @@ def story(half_life: float, weight: float, mean: float, **more: Any) -> dict[str
             {"name": "own", "weight": weight, "settings": {"l2": 50}, "forgetting": {**curve, "half_life": half_life}},
             {"name": "trend", "weight": 0.1, "settings": {}, "forgetting": None},
         ],
-        "evaluation": {"metrics": {"ndcg@10": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}}},
+        "evaluation": {"queries": 8, "metrics": {"ndcg@10": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}}},
+        "cost": {"seconds": 9.0, "cpu_seconds": None, "peak_memory": None},
+        "config_path": "shop.yaml",
+        "run_id": "abc",
+        "versions": {"lethe": "0.1.0"},
         **more,
     }  # fmt: skip
 
