@@ -222,7 +222,7 @@ class Rising:
                 repeats=self.repeats,
                 seed=self.seed,
                 resume=self._training,
-                after_epoch=look,
+                keep=look,
             )
             self.over = True
         except _Pause:
