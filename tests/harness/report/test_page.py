@@ -141,6 +141,9 @@ def test_the_verdict_comes_first_in_words(page: Page) -> None:
         "cannot be told from the best, chosen",
         "24 days to 40 days",
         "Half-lives by category",
+        "1 ✓ yes REGENCY CAKESTAND 3 days before",
+        "Taken, but not on the list: ALARM CLOCK.",
+        "All 96 trials, the best first",
     ],
 )
 def test_the_page_says(page: Page, said: str) -> None:
