@@ -53,14 +53,14 @@ def _list(user: Summary) -> Table:
     rows = [
         [
             words.count(entry.get("rank")),
+            "✓ yes" if entry.get("hit") else "no",
             text_of(entry.get("title")),
             "never" if entry.get("last") is None else f"{words.duration(entry.get('last'))} before",
-            "yes" if entry.get("hit") else "",
         ]
         for entry in maps(user.get("list"))
     ]
     caption = f"The list for user {text_of(user.get('user'))} at that moment"
-    return Table(caption, ["Place", "Item", "Last taken", "Was taken"], rows, (0,))
+    return Table(caption, ["Place", "Taken", "Item", "Last taken"], rows, (0,))
 
 
 def _history(who: str, moments: Sequence[Summary]) -> Table:

@@ -143,6 +143,9 @@ def test_the_verdict_comes_first_in_words(page: Page) -> None:
         "Half-lives by category",
         "age: half of the highest is left after 2.8 days",
         "interval: highest at 1 × the interval",
+        "1 ✓ yes REGENCY CAKESTAND 3 days before",
+        "Taken, but not on the list: ALARM CLOCK.",
+        "All 96 trials, the best first",
     ],
 )
 def test_the_page_says(page: Page, said: str) -> None:
