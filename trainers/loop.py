@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainers.ahead import ahead
+from trainers.clock import Clock
 from trainers.computing import PLAIN, ComputeSettings
 from trainers.curve import Curve
-from trainers.encoders.neural import Neural, popularity
+from trainers.encoders.neural import Neural
+from trainers.epochs import Epochs, validation_loss
 from trainers.forgetting import build
-from trainers.log import DAY, IntArray, Queries, TrainingData, ranges
-from trainers.losses import Negatives, Shares
+from trainers.log import DAY, Queries, TrainingData
 from trainers.optimise import OptimiseSettings
-from trainers.sequences import Batch, Windows, batches, by_user
-from trainers.spread import Objective, Part, Replicated, Spread, State
+from trainers.spread import Replicated, Spread, State
 from trainers.touched import Touched
 from trainers.workers import ALONE, Workers
 
@@ -142,7 +139,7 @@ def optimise(
         model.load_optimiser(resume.optimiser)
         sums = _own_sums(resume.sums, workers)
         _set_random(resume.random, workers)
-    clock = _Clock(compute.checkpoint.minutes, workers)
+    clock = Clock(compute.checkpoint.minutes, workers)
 
     def checkpoint(batch: int, sums: npt.NDArray[np.float64]) -> None:
         everybody = [each.tolist() for each in workers.gather(torch.from_numpy(sums))]
@@ -161,14 +158,14 @@ def optimise(
         )
         clock.reset()
 
-    epoch = _Epoch(model, data, moments, weights, repeats, seed)
+    passes = Epochs(model, data, moments, weights, repeats, seed)
     total = epochs if epochs is not None else settings.epochs
     while len(curve.loss) < total and not _patience_spent(curve, validation is not None, settings.patience):
-        for done, summed in epoch.run(len(curve.loss), batch, sums, average):
+        for done, summed in passes.run(len(curve.loss), batch, sums, average):
             sums = summed
             if clock.strikes():
                 checkpoint(done, sums)
-        curve.loss.append(epoch.mean(sums))
+        curve.loss.append(passes.mean(sums))
         batch, sums = 0, np.zeros(2)
         moving = model.copy()
         if average is not None:
@@ -184,158 +181,6 @@ def optimise(
             checkpoint(0, sums)
     model.finish(best)
     return curve
-
-
-class _Epoch:
-    """Passes over the training moments, the same for any number of workers."""
-
-    def __init__(
-        self,
-        model: Spread,
-        data: TrainingData,
-        moments: Queries,
-        weights: npt.NDArray[np.float64],
-        repeats: bool,
-        seed: int,
-    ) -> None:
-        self.model, self.data, self.weights, self.repeats, self.seed = model, data, weights, repeats, seed
-        self.encoder, self.settings, self.workers = model.encoder, model.settings, model.workers
-        self.windows = Windows.of(moments, self.encoder.settings.max_history)
-        sampled = self.settings.loss.kind != "full"
-        counted = Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data))) if sampled else None
-        device = self.workers.device
-        self.draws = Shares(counted.each.to(device), counted.total.to(device)) if counted else None
-
-    def run(
-        self, number: int, done: int, sums: npt.NDArray[np.float64], average: State | None
-    ) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-        """Epoch `number`, counted from 0, from its batch `done` on; yields after each batch how many are done, and this
-        worker's loss and weight in them."""
-        everybody = batches(self.windows, self.settings.batch, np.random.default_rng((self.seed, number)))
-        steps = len(everybody)
-
-        def make(step: int) -> tuple[int, float, list[Part]]:
-            scale = float(self._weights(everybody[step]).sum())
-            return step, scale, self._parts(everybody[step], scale, (number, step)) if scale else []
-
-        for step, scale, parts in ahead(make, range(done, steps), self.model.compute.ahead):
-            if scale:  # otherwise nothing is left of any of them
-                self.model.objective.train()
-                after = number * steps + step
-                rate = self.settings.rate_at(after, self.settings.epochs * steps)
-                value, norm = self.model.gradient(parts)
-                if not (math.isfinite(value) and math.isfinite(norm)):
-                    raise FloatingPointError(
-                        f"`{self.encoder.settings.label}`: the training loss is {value:g} and its gradient {norm:g} in "
-                        f"epoch {number + 1}, batch {step + 1} of {steps}, at a rate of {rate:g}; lower `rate`"
-                        f"{' or set `train.precision: fp32`' if self.model.objective.narrow else ''}."
-                    )
-                self.model.move(rate)
-                if average is not None:
-                    self.model.follow(average, after + 1)
-                weight = sum(float(part.share_R.sum()) for part in parts)
-                sums = sums + np.array([value, weight]) * scale
-            yield step + 1, sums
-
-    def mean(self, sums: npt.NDArray[np.float64]) -> float:
-        """The mean loss of an epoch, nats."""
-        total, mass = self.workers.sum(sums)
-        return float(total / mass)
-
-    def _weights(self, windows: IntArray) -> npt.NDArray[np.float64]:
-        """[R] of all moments that these windows answer."""
-        first = self.windows.first[windows]
-        return self.weights[ranges(first, self.windows.last[windows] - first)]
-
-    def _parts(self, everybody: IntArray, scale: float, at: tuple[int, int]) -> list[Part]:
-        """This worker's share of a batch, in as many parts as are to be computed one after the other."""
-        windows = self.workers.share(everybody)
-        # A batch of fewer windows than workers: those without any take part in the step and count for nothing.
-        idle = not len(windows)
-        windows = everybody[:1] if idle else windows
-        negatives = self._negatives(at)
-        parts = min(self.model.compute.accumulate, len(windows))
-        return [
-            Part(
-                self._batch(part),
-                # In float64: old moments' weights are too small for the network's floats.
-                torch.from_numpy(self._weights(part) * (0.0 if idle else 1 / scale)),
-                negatives,
-            )
-            for part in (windows[number::parts] for number in range(parts))
-        ]
-
-    def _batch(self, windows: IntArray) -> Batch:
-        data, most = self.data, self.encoder.settings.max_history
-        scope = self.encoder.settings.forgetting.scope
-        batch = Batch.of(
-            self.windows, windows, data.log, data.column, most, repeats=self.repeats, scope=scope
-        )
-        return batch.to(self.workers.device)
-
-    def _negatives(self, at: tuple[int, int]) -> Negatives | None:
-        """The same for all workers: they draw by the seed, the epoch and the step."""
-        if self.draws is None:
-            return None
-        drawn_by = int(np.random.SeedSequence((self.seed, *at)).generate_state(1)[0])
-        generator = torch.Generator(self.workers.device).manual_seed(drawn_by)
-        return Negatives.draw(self.draws, self.settings.loss.negatives, generator)
-
-
-class _Clock:
-    """Strikes for all workers at once when so many minutes have passed on worker 0.
-
-    They agree on it a hundred times or so between two strokes: each time worker 0 says after how many steps to ask
-    again, half of what would be too late at the pace so far, an eighth more steps at most."""
-
-    def __init__(self, minutes: float, workers: Workers, now: Callable[[], float] = time.monotonic) -> None:
-        self.seconds, self.workers, self.now = minutes * 60, workers, now
-        self.reset()
-
-    def reset(self) -> None:
-        self.since, self.steps, self.ask = self.now(), 0, 1
-
-    def strikes(self) -> bool:
-        """To be called by every worker after each step."""
-        self.steps += 1
-        if self.steps < self.ask:
-            return False
-        passed = self.now() - self.since
-        left = self.steps * (self.seconds - passed) / max(passed, 1e-9) / 2
-        over, self.ask = self.workers.first(
-            np.array([passed >= self.seconds, self.steps + max(min(left, self.steps / 8), 1)], np.int64)
-        ).tolist()
-        return bool(over)
-
-
-def validation_loss(
-    encoder: Neural,
-    data: TrainingData,
-    queries: Queries,
-    repeats: bool,
-    workers: Workers = ALONE,
-    objective: Objective | None = None,
-) -> float:
-    """Mean negative log-likelihood of the queries' relevant items, nats an item."""
-    most, scope = encoder.settings.max_history, encoder.settings.forgetting.scope
-    asked = objective or Objective(encoder.module, encoder.settings.training.loss)
-    asked.eval()
-    total = 0.0
-    windows = Windows.of(by_user(queries), most)
-    size = max(min(512, LOGITS // encoder.items), 1)
-    parts = batches(windows, size, np.random.default_rng(0))
-    with torch.no_grad():
-        # A sharded network is asked equally often by all; who has no block left asks for nothing.
-        for at in range(workers.rank, -(-len(parts) // workers.size) * workers.size, workers.size):
-            batch = Batch.of(
-                windows, parts[at % len(parts)], data.log, data.column, most, repeats=repeats, scope=scope
-            ).to(workers.device)
-            value = float(asked(batch).double().sum())
-            total += value if at < len(parts) else 0.0
-    return float(workers.sum(np.array([total]))[0]) / len(queries)
-
-
-LOGITS = 2**26  # of a block of validation, 256 MB
 
 
 def _own_sums(everybody: list[list[float]], workers: Workers) -> npt.NDArray[np.float64]:

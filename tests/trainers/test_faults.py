@@ -141,5 +141,5 @@ def test_workers_do_not_try_the_same_impossible_step_for_ever(request_of: Fit) -
     with pytest.raises(
         RuntimeError, match=r"the training loss is .* in epoch 1, batch \d of \d, .*lower `rate`"
     ):
-        fit([request], Resources(1, max_failures=2))
+        fit([request], Resources(1, max_failures=1))
     assert not Path(request.out).exists()

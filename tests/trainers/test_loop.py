@@ -18,9 +18,10 @@ from tests.trainers.simulate import simulated
 from trainers.curve import Curve
 from trainers.encoders import Neural
 from trainers.encoders.mlp import Mlp, MlpSettings
+from trainers.epochs import validation_loss
 from trainers.forgetting import ForgettingSettings
 from trainers.log import Queries, TrainingData
-from trainers.loop import Training, example_weights, optimise, validation_loss
+from trainers.loop import Training, example_weights, optimise
 from trainers.losses import LOSSES, Negatives
 from trainers.optimise import LossSettings, OptimiseSettings
 

@@ -11,11 +11,12 @@ import torch
 
 from tests.trainers import helpers
 from tests.trainers.neural import NEURAL, OWN, neural
+from trainers.clock import Clock
 from trainers.computing import ComputeSettings
 from trainers.curve import Curve
 from trainers.encoders import Neural
 from trainers.log import TrainingData
-from trainers.loop import Training, _Clock, optimise
+from trainers.loop import Training, optimise
 from trainers.optimise import OptimiseSettings
 from trainers.workers import ALONE, Workers
 
@@ -116,7 +117,7 @@ def test_the_clock_strikes_soon_after_its_time(pace: float) -> None:
             asked += 1
             return super().first(array)
 
-    clock = _Clock(10, Counted(), lambda: now)
+    clock = Clock(10, Counted(), lambda: now)
     for _ in range(5):
         begun, asked = now, 0
         while True:
@@ -131,7 +132,7 @@ def test_the_clock_strikes_soon_after_its_time(pace: float) -> None:
 def test_a_clock_of_a_pace_that_changes() -> None:
     """Ten times slower in the middle: still not much too late."""
     now, clock = 0.0, None
-    clock = _Clock(1, ALONE, lambda: now)
+    clock = Clock(1, ALONE, lambda: now)
     steps = 0
     while True:
         steps += 1
