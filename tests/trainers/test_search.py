@@ -21,7 +21,7 @@ from trainers.ledger import Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Subject
 from trainers.proposals import Proposals
-from trainers.search import Outcome, SearchResult, search
+from trainers.search import NoRoom, Outcome, SearchResult, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
@@ -261,6 +261,17 @@ def test_what_a_trial_takes_decides_how_many_run_at_once() -> None:
     of = SearchSettings.model_validate({"trial": {"cpus": 2, "memory_gb": 3}}).trial.resources()
     assert of == {"cpu": 2, "memory": 3e9}
     assert SearchSettings().trial.resources() == {"cpu": 1}
+
+
+def test_a_trial_that_fits_no_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would wait for ever."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("trainers.search.cluster.connect", lambda: None)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0, "memory": 10e9})
+    with pytest.raises(
+        NoRoom, match=r"`search.trial` must fit this machine, but asks for \{'cpu': 3.0\}; ask for less"
+    ):
+        run(tmp_path, trial={"cpus": 3})
 
 
 def test_the_cluster_has_room_for_whole_trials(monkeypatch: pytest.MonkeyPatch) -> None:
