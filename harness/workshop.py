@@ -36,7 +36,7 @@ from trainers.learning import named
 from trainers.model import Model, ModelSettings
 from trainers.objective import Subject
 from trainers.pretrain import Fit, Resources, fit, watch
-from trainers.search import SearchResult, search
+from trainers.search import NoRoom, SearchResult, search
 from trainers.space import Range
 from trainers.warm import Former, Unlike
 
@@ -264,14 +264,17 @@ class Workshop:
                 found = done if found is None else found
                 line.update(done=done, total=total, note=f"{found} found finished" if found else "")
 
-            results = search(
-                settings,
-                list(subjects.values()),
-                self.objective(fits),
-                self.trials,
-                former=self.former,
-                progress=over,
-            )
+            try:
+                results = search(
+                    settings,
+                    list(subjects.values()),
+                    self.objective(fits),
+                    self.trials,
+                    former=self.former,
+                    progress=over,
+                )
+            except NoRoom as error:
+                raise ConfigurationError(str(error)) from None
         problems = [problem for pair in zip(subjects, results, strict=True) for problem in self._told(*pair)]
         if problems:
             raise IncompleteError("; ".join(problems))

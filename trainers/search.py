@@ -33,6 +33,10 @@ from trainers.warm import Former, Known
 NO_RESULT = "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe"
 
 
+class NoRoom(ValueError):
+    """A trial asks for more than there is, and nothing can make more."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A trial that is over: finished with a `value`, stopped early (`stop`), or failed with an `error`."""
@@ -106,7 +110,7 @@ def search(
 
     Raises:
         ValueError: the space asks for what the model does not have.
-        Unlike: `former` had other data, cuts or another metric.
+        Unlike: `former` had other data, cuts or another metric. NoRoom: a trial does not fit the machine.
     """
     for subject in subjects:
         subject.space.check(subject.model)
@@ -195,6 +199,12 @@ def _run(
     tune_folder = (folder.parent / "ray-tune").absolute()
     shutil.rmtree(tune_folder, ignore_errors=True)
     room = cluster.room(settings.trial.resources())
+    if not room and not os.environ.get("RAY_ADDRESS"):  # elsewhere an autoscaler may bring larger nodes
+        raise NoRoom(
+            f"`search.trial` must fit this machine, but asks for {settings.trial.resources()}; ask for less, or set "
+            "RAY_ADDRESS to use a larger cluster."
+        )
+    room = max(room, 1)
     at_once = settings.concurrent or room
     # Tune asks a searcher for one trial at a time until its actor is up; the crew is to start together.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)

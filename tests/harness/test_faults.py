@@ -64,7 +64,7 @@ def test_what_a_kill_leaves_of_a_search_is_taken_up(
     the database is away as long as the search takes."""
     trials = sorted(left.glob(".lethe/runs/*/trials/*.json"), key=lambda file: file.stat().st_mtime_ns)
     forgetting = [
-        file for file in trials if '"half_life"' in file.read_text()
+        file for file in trials if 'half_life_days"' in file.read_text()
     ]  # the first of all has none, and stays
     for file in forgetting[6:]:
         file.unlink()

@@ -16,11 +16,12 @@ from tests.trainers import fakes
 from tests.trainers.fakes import Analytic
 from tests.trainers.searching import MODEL, propose_all, settings, subject
 from tests.trainers.test_halving import run as without_ray
+from trainers import cluster
 from trainers.ledger import Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Subject
 from trainers.proposals import Proposals
-from trainers.search import Outcome, SearchResult, search
+from trainers.search import NoRoom, Outcome, SearchResult, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
@@ -254,3 +255,28 @@ def test_a_wrong_space_fails_before_ray_starts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the term `linear` has no setting 'lambda' to search"):
         search(chosen, [Subject(MODEL, chosen.space)], Analytic(str(tmp_path)), tmp_path / "trials")
     assert not (tmp_path / "trials").exists()
+
+
+def test_what_a_trial_takes_decides_how_many_run_at_once() -> None:
+    of = SearchSettings.model_validate({"trial": {"cpus": 2, "memory_gb": 3}}).trial.resources()
+    assert of == {"cpu": 2, "memory": 3e9}
+    assert SearchSettings().trial.resources() == {"cpu": 1}
+
+
+def test_a_trial_that_fits_no_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would wait for ever."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("trainers.search.cluster.connect", lambda: None)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0, "memory": 10e9})
+    with pytest.raises(
+        NoRoom, match=r"`search.trial` must fit this machine, but asks for \{'cpu': 3.0\}; ask for less"
+    ):
+        run(tmp_path, trial={"cpus": 3})
+
+
+def test_the_cluster_has_room_for_whole_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 7.0, "memory": 10e9})
+    assert cluster.room({"cpu": 1}) == 7
+    assert cluster.room({"cpu": 2}) == 3
+    assert cluster.room({"cpu": 1, "memory": 4e9}) == 2
+    assert cluster.room({"cpu": 8}) == 0

@@ -376,3 +376,25 @@ def test_ranges_in_which_a_parameter_would_leave_the_floats_are_refused(beyond: 
 def test_a_name_that_is_no_file_name_or_joins_names_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="pattern"):
         ModelSettings.model_validate({"terms": [{"kind": "own", "name": name}]})
+
+
+def test_a_setting_inside_a_block_is_searched_by_the_names_on_the_way() -> None:
+    inside = space(
+        {"mlp": {"training.rate": [0.01, 0.02], "training.loss.negatives": {"low": 8, "high": 64}}}
+    )
+    inside.check(MODEL)
+    model = inside.apply(MODEL, {"mlp.training.rate": 0.02, "mlp.training.loss.negatives": 16})
+    before, after = (one.terms[3].model_dump() for one in (MODEL, model))
+    assert (after["training"]["rate"], after["training"]["loss"]["negatives"]) == (0.02, 16)
+    after["training"]["rate"] = before["training"]["rate"]
+    after["training"]["loss"]["negatives"] = before["training"]["loss"]["negatives"]
+    assert after == before
+    assert suggested(inside, 1)[0].keys() == {"mlp.training.rate", "mlp.training.loss.negatives"}
+
+
+@pytest.mark.parametrize("name", ["training.speed", "training.loss.negatives.more", "own.age", "dim.low"])
+def test_a_block_without_such_a_setting_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"`mlp` has no setting '{name}' to search"):
+        space({"mlp": {name: [1, 2]}}).check(MODEL)
+    with pytest.raises(ValueError, match="greater than 0"):
+        space({"mlp": {"training.rate": {"low": -1.0, "high": 1.0}}}).check(MODEL)

@@ -104,6 +104,18 @@ def test_control_trials_look_different_and_failures_are_drawn(drawn: dict[str, D
     assert best[-1] == 0.2914
 
 
+def test_what_was_stopped_early_is_drawn_where_it_was_and_is_no_failure() -> None:
+    told = summary()
+    for place, value in ((0, 0.21), (5, 0.17)):
+        told["search"]["history"][place] |= {"value": None, "stopped": {"at": 3, "value": value}}
+    (ax,) = figures(told)["search_history"].axes
+    lines: dict[Any, Any] = {line.get_label(): line for line in ax.get_lines()}
+    early = lines["stopped early"]
+    assert early.get_fillstyle() == "none"
+    assert (list(early.get_xdata()), list(early.get_ydata())) == ([1, 6], [0.21, 0.17])
+    assert len(lines["failed"].get_xdata()) == 1
+
+
 def test_labels_are_plain_text() -> None:
     assert plain("a$b$c") == r"a\$b\$c"
     assert plain("x\n\x00y") == "x  y"

@@ -297,6 +297,20 @@ def test_warnings_are_said_in_words() -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_was_stopped_and_what_was_known_is_told() -> None:
+    told = summary()
+    told["search"] |= {
+        "stopped": 31,
+        "scheduler": {"kind": "asha", "by": "users"},
+        "warm_start": {"from": "`shop` v3", "known": 48, "skipped": 2},
+    }
+    text = Page(render(told, config_text="")).text
+    assert "31 trials lagged behind and stopped early, by users answered; the best is whole." in text
+    assert "48 trials of `shop` v3 were known from the start." in text
+    assert "stopped early" not in Page(render(summary(), config_text="")).text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_summary_gives_the_same_page() -> None:
     assert render(summary(), config_text=CONFIG) == render(summary(), config_text=CONFIG)
 
