@@ -15,6 +15,8 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from harness.masking import masked
+
 OF_TAG, PART_TAG = "lethe.of", "lethe.part"
 """Of which run of Lethe, by its token, a nested run is a part, and which part: it is found again by both."""
 MOST = 1000  # metrics of a call, as MLflow takes them
@@ -27,12 +29,13 @@ class Part:
     Attributes:
         path: what it is, below what: ``("search", "trial-003")``.
         series: by metric, its values from step 0 on.
+        ended: how, as MLflow calls it: `FINISHED`, `FAILED`, or `KILLED` of a trial that was stopped early.
     """
 
     path: tuple[str, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    failed: bool = False
+    ended: str = "FINISHED"
 
     @property
     def name(self) -> str:
@@ -76,10 +79,13 @@ def _searched(
     best = {_plain(metric): [max(values)]} if values else {}
     yield Part((called,), {"trials": trials, "metric": metric}, best)
     for trial in mine:
-        value = trial["value"]
-        series = {} if value is None else {_plain(metric): [value]}
+        value, stopped = trial["value"], trial.get("stopped")
+        series = {_plain(metric): [value]} if value is not None else {}
+        if stopped:
+            series = {f"{_plain(metric)} when stopped": [stopped["value"]], "stopped at": [stopped["at"]]}
+        ended = "KILLED" if stopped else "FAILED" if value is None else "FINISHED"
         params = {_plain(name): setting for name, setting in (trial["params"] or {}).items()}
-        yield Part((called, trial["trial"]), params, series, failed=value is None)
+        yield Part((called, trial["trial"]), params, series, ended)
 
 
 def _plain(name: str) -> str:
@@ -124,6 +130,7 @@ def reads(name: str, fingerprint: str, location: str) -> None:
     address = urlsplit(location)
     if address.username or address.password:  # a secret that goes nowhere
         location = urlunsplit(address._replace(netloc=address.netloc.rpartition("@")[2]))
+    location = masked(location)  # options that are secrets
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # two of MLflow's kinds of local files fit a path; they are the same
         source = resolve_dataset_source(location)
@@ -152,4 +159,4 @@ def _fill(client: MlflowClient, run: Run, part: Part) -> None:
     client.log_batch(run.info.run_id, metrics[:MOST], params)
     for start in range(MOST, len(metrics), MOST):
         client.log_batch(run.info.run_id, metrics[start : start + MOST])
-    client.set_terminated(run.info.run_id, "FAILED" if part.failed else "FINISHED")
+    client.set_terminated(run.info.run_id, part.ended)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data import Store
+from harness.data import Store, prepare
 from harness.recommend.everyone import SCHEMA, Parts, recommend_to_everyone
 from harness.registry.registry import Registry
 from harness.serving.package import Package
@@ -112,6 +112,7 @@ def test_it_goes_on_where_it_was_killed(
 def test_now_is_when_it_was_begun(
     settings: RunSettings, small_parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prepare(settings.data, lambda message: None)  # which writes Parquet too
     with monkeypatch.context() as patch:
         dies_after(1, patch)
         with pytest.raises(KeyboardInterrupt):

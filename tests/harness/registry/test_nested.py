@@ -107,10 +107,25 @@ def test_a_run_that_was_killed_goes_on_and_counts_nothing_twice(
     assert [(point.step, point.value) for point in curve] == [(0, 3.0), (1, 2.0)]
 
 
+def test_a_trial_that_was_stopped_did_not_fail() -> None:
+    trial = {
+        "trial": "trial-007",
+        "value": None,
+        "stopped": {"at": 3, "value": 0.2},
+        "control": False,
+        "params": {},
+    }
+    search = {"trials": 1, "control_trials": 0, "history": [trial]}
+    told = {part.name: part for part in nested.parts(STORY | {"search": search})}
+    assert told["search/trial-007"].ended == "KILLED"
+    assert told["search/trial-007"].series == {"ndcg_10 when stopped": [0.2], "stopped at": [3]}
+    assert told["search"].series == {}
+
+
 def test_the_data_are_told_once_and_without_a_password(registry: Registry) -> None:
     with registry.run("token", "a run") as top:
         for _ in range(2):
-            nested.reads("shop", "abc123", "https://me:secret@data.example/events.csv")
+            nested.reads("shop", "abc123", "https://me:secret@data.example/events.csv?sig=secret")
     (held,) = registry.client.get_run(top).inputs.dataset_inputs
     assert (held.dataset.name, held.dataset.digest) == ("shop", "abc123")
     assert "data.example/events.csv" in held.dataset.source
