@@ -29,7 +29,9 @@ def ray_session() -> Iterator[str]:
     from trainers import cluster
 
     os.environ.pop("RAY_ADDRESS", None)
-    os.environ |= {"RAY_worker_niceness": "0"}  # beside another process of tests, workers would wait for it at 15
+    os.environ |= {
+        "RAY_worker_niceness": "0"
+    }  # beside another process of tests, workers would wait for it at 15
     cluster.connect(cpus=2)
     address = ray.get_runtime_context().gcs_address
     os.environ["RAY_ADDRESS"] = address
