@@ -92,9 +92,8 @@ class Champions:
         text = " ".join(map(str, written[-KEPT:]))
         self._hold()
         self._client.set_registered_model_tag(self._name, CHAMPIONS_TAG, text)
-        now = datetime.now(UTC).isoformat(
-            timespec="seconds"
-        )  # before the alias: who is not champion has no say in it
+        # Before the alias: of who is not champion nobody reads it.
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         self._client.set_model_version_tag(self._name, str(number), SINCE_TAG, now)
         self._hold()
         self._client.set_registered_model_alias(self._name, CHAMPION, str(number))
@@ -136,7 +135,8 @@ def _made(client: MlflowClient, lock: str, token: str) -> bool:
     try:
         client.create_registered_model(lock, {LOCK_TAG: token}, "Held while the champion changes.")
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        # MLflow looks up what is in the way before it says so, and a lock that was given back meanwhile is not there.
+        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             raise
         return False
     return True

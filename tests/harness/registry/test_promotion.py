@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from harness.errors import ConfigurationError, IncompleteError
@@ -206,6 +207,24 @@ def test_while_another_promotes_one_waits_and_then_gives_up(registry: Registry) 
         assert lock_name(registry.name) not in names()
     with alone(registry.client, registry.name, patience=0):
         pass
+
+
+def test_a_lock_that_is_given_back_while_it_is_asked_for(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the way of being made, and gone when MLflow looks at what was in the way: one asks again."""
+    lock, genuine = lock_name(registry.name), SqlAlchemyStore.get_registered_model
+    registry.client.create_registered_model(lock)
+
+    def look(self: SqlAlchemyStore, name: str) -> Any:
+        if name == lock:
+            monkeypatch.setattr(SqlAlchemyStore, "get_registered_model", genuine)
+            self.delete_registered_model(lock)
+        return genuine(self, name)
+
+    monkeypatch.setattr(SqlAlchemyStore, "get_registered_model", look)
+    with alone(registry.client, registry.name, patience=10) as mine:
+        assert mine.present == 2
 
 
 def test_one_that_slept_while_its_lock_was_taken_over_changes_nothing(
