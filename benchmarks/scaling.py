@@ -156,8 +156,8 @@ def page(workers: dict[str, Any], catalogue: dict[str, Any]) -> str:
     lines = [
         "# How far it scales",
         "",
-        "Written by `python -m benchmarks.scaling` from what [two workers](../benchmarks/workers.md) and "
-        "[a large catalogue](../benchmarks/large_catalogue.md) were measured to cost; no figure here is typed in.",
+        "Written by `python -m benchmarks.scaling` from what [two workers](benchmarks/workers.md) and "
+        "[a large catalogue](benchmarks/large_catalogue.md) were measured to cost; no figure here is typed in.",
         "",
         "## Measured",
         "",

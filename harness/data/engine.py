@@ -76,7 +76,7 @@ def connect(temp: Path, memory: int, threads: int) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,  # nothing is fetched behind the user's back
     }
     db = duckdb.connect(":memory:", config=config)
-    # A bar would be printed to stdout, which belongs to results. In a notebook it is off, and must not be touched there.
+    # A bar would be printed to stdout, which belongs to results. In a notebook it is off, and must not be touched.
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         db.execute("SET enable_progress_bar = false")
     return db
