@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--memory", default="3GB", help="`data.memory`")
     parser.add_argument("--folder", type=Path, help="where to put some gigabytes")
     asked = parser.parse_args()
+    if asked.folder:
+        asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.folder, prefix="preparation-") as folder:
         found = measure(asked, Path(folder))
     text = page(found, asked)
