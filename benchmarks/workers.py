@@ -68,11 +68,11 @@ def steps_timed(spent: list[float]) -> Iterator[None]:
         spent.append(now - last)
         last = now
 
-    Spread.move = timed  # type: ignore[method-assign]
+    Spread.move = timed  # type: ignore[method-assign]  # watched
     try:
         yield
     finally:
-        Spread.move = move  # type: ignore[method-assign]
+        Spread.move = move  # type: ignore[method-assign]  # watched
 
 
 def train(rank: int, size: int, folder: Path, vocabulary: int, most: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import evaluators
+from harness.report.words import finite
 from harness.workshop import Workshop
 from trainers.forgetting import Forgetting, ForgettingSettings, build
 from trainers.search import Outcome, SearchResult
@@ -114,7 +114,3 @@ def _scheduler(workshop: Workshop) -> dict[str, Any] | None:
 def _warm_start(found: SearchResult) -> dict[str, Any] | None:
     known = found.known
     return {"from": known.where, "known": len(known.trials), "skipped": known.skipped} if known else None
-
-
-def finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

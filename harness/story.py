@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.choosing import Chosen
-from harness.report.words import durations
-from harness.searched import finite
+from harness.report.words import durations, finite
 from harness.workshop import Workshop
 from trainers.encoders import Encoder
 from trainers.encoders.base import Factor

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 from mlflow.data.dataset_source_registry import resolve_dataset_source
@@ -127,13 +126,9 @@ def log(
 
 def reads(name: str, fingerprint: str, location: str) -> None:
     """Tell the active run which data it read: MLflow shows them with it, and finds other runs on the same."""
-    address = urlsplit(location)
-    if address.username or address.password:  # a secret that goes nowhere
-        location = urlunsplit(address._replace(netloc=address.netloc.rpartition("@")[2]))
-    location = masked(location)  # options that are secrets
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # two of MLflow's kinds of local files fit a path; they are the same
-        source = resolve_dataset_source(location)
+        source = resolve_dataset_source(masked(location))
     mlflow.log_input(MetaDataset(source, name, fingerprint), context="training")
 
 

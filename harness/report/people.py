@@ -95,7 +95,7 @@ def _timeline(user: Summary, forgotten: float) -> Drawing:
         when, left = words.moment(moment.get("at")), finite(moment.get("left"))
         if when is None or left is None:
             continue
-        day = float(date2num(when))  # type: ignore[no-untyped-call]
+        day = float(date2num(when))  # type: ignore[no-untyped-call]  # matplotlib's
         titles = [str(title) for title in moment.get("titles") or ()]
         shape, colour = ("D", plots.VERMILLION) if back & set(titles) else ("o", plots.BLUE)
         face = "white" if left < forgotten else colour
@@ -105,10 +105,10 @@ def _timeline(user: Summary, forgotten: float) -> Drawing:
         figure.tell(ax, day, left, _said(moment, titles, left))
     ax.axhline(forgotten, color=plots.MUTED, linewidth=1, linestyle=(0, (3, 2)))
     if (asked := words.moment(user.get("at"))) is not None:
-        ax.axvline(float(date2num(asked)), color=plots.INK, linewidth=1.4)  # type: ignore[no-untyped-call]
-    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
+        ax.axvline(float(date2num(asked)), color=plots.INK, linewidth=1.4)  # type: ignore[no-untyped-call]  # matplotlib's
+    locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]  # matplotlib's
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # matplotlib's
     ax.xaxis.get_offset_text().set(fontsize=plots.LETTERS, color=plots.MUTED)
     ax.set_ylim(0, max(1.04, ax.get_ylim()[1]))
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

@@ -72,16 +72,21 @@ def test_stopped_at_every_unit_it_does_each_once(
     assert [p for p in left_behind(tmp_path / "store") if "/" not in p] == [store.path.name]
 
 
+def left_in_the_middle(made: DataSettings) -> None:
+    """A preparation that was stopped after three of its units."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(made)
+
+
 @pytest.mark.parametrize("change", ["code", "boot"])
 def test_units_of_other_code_or_before_a_power_cut_are_not_believed(
     change: str, log: Write, settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut_small(monkeypatch, rows=100, block=800)
     made = settings(log(MANY))
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(patch, 3)
-        with pytest.raises(KeyboardInterrupt):
-            prepare(made)
+    left_in_the_middle(made)
     (folder,) = Path(made.store).glob(".work-*")
     assert list((folder / "read").glob("0*"))
     plan = json.loads((folder / "plan.json").read_text())
@@ -96,10 +101,7 @@ def test_what_goes_on_is_cut_as_it_was(log: Write, settings: Make, monkeypatch: 
     """Another limit of memory would cut other pieces: those that are there would be counted beside them."""
     cut_small(monkeypatch, rows=100, block=800)
     made = settings(log(MANY))
-    with pytest.MonkeyPatch.context() as patch:
-        stop_after(patch, 3)
-        with pytest.raises(KeyboardInterrupt):
-            prepare(made)
+    left_in_the_middle(made)
     cut_small(monkeypatch, rows=37, block=800)
     assert prepare(made).counts.events == 300
 

@@ -171,15 +171,20 @@ def test_a_registered_version_is_refused_on_the_command_line(
     assert not list(work.rglob("ran"))
 
 
-@pytest.mark.parametrize("which", ["a pickle beside", "a link out", "tensors cut off"])
-def test_mlflow_does_not_serve_it(saved: Path, which: str, tmp_path: Path) -> None:
+def served(saved: Path, model: Path) -> None:
+    """Wrap a saved package as MLflow serves it."""
     mlflow.pyfunc.save_model(
-        tmp_path / "model",
+        model,
         python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
         artifacts={ARTIFACT: str(saved)},
         signature=pyfunc.SIGNATURE,
         pip_requirements=["lethe"],
     )
+
+
+@pytest.mark.parametrize("which", ["a pickle beside", "a link out", "tensors cut off"])
+def test_mlflow_does_not_serve_it(saved: Path, which: str, tmp_path: Path) -> None:
+    served(saved, tmp_path / "model")
     damage, message = DAMAGE[which]
     damage(tmp_path / "model" / "artifacts" / ARTIFACT)
     with pytest.raises(ValueError, match=message):
@@ -189,13 +194,7 @@ def test_mlflow_does_not_serve_it(saved: Path, which: str, tmp_path: Path) -> No
 
 def test_a_path_that_leads_out_of_the_served_model(saved: Path, tmp_path: Path) -> None:
     """As an `MLmodel` that was tampered with would have it."""
-    mlflow.pyfunc.save_model(
-        tmp_path / "model",
-        python_model=str(Path(pyfunc.__file__).with_name("pyfunc_model.py")),
-        artifacts={ARTIFACT: str(saved)},
-        signature=pyfunc.SIGNATURE,
-        pip_requirements=["lethe"],
-    )
+    served(saved, tmp_path / "model")
     description = tmp_path / "model" / "MLmodel"
     content = description.read_text()
     assert f"path: artifacts/{ARTIFACT}" in content
