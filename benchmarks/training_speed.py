@@ -44,7 +44,7 @@ TRANSFORMER = {
     "max_history": 100,
     "forgetting": {"family": "none"},
 }
-TRAINING = {"rate": 0.008, "schedule": "linear", "warmup": 50, "batch": 512, "average": 0.99}
+TRAINING = {"rate": 0.008, "schedule": "linear", "warmup": 50, "batch": 512, "average": 0.99, "overlap": 0}
 PEERS = ("SASRec (RecTools)", "HSTU (RecTools)")
 ROUNDS = 5  # of the answers, the median counts
 

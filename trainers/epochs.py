@@ -34,7 +34,7 @@ class Epochs:
     ) -> None:
         self.model, self.data, self.weights, self.repeats, self.seed = model, data, weights, repeats, seed
         self.encoder, self.settings, self.workers = model.encoder, model.settings, model.workers
-        self.windows = Windows.of(moments, self.encoder.settings.max_history)
+        self.windows = Windows.of(moments, self.encoder.settings.max_history, self.settings.overlap)
         sampled = self.settings.loss.kind != "full"
         counted = Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data))) if sampled else None
         device = self.workers.device

@@ -58,6 +58,9 @@ class OptimiseSettings(BaseModel):
         patience: stop after so many epochs without a better likelihood on validation.
         average: the parameters that are kept are a running average, of which each step keeps this share; 0 for none.
         loss: what is minimised.
+        overlap: windows of training events that follow each other have this share of `max_history` in common. With 1 a
+            moment of training reads as much as a query does; with 0 the first moments of a window read little, and an
+            epoch takes less time, most of all where histories are long.
         by_items: a moment with n items counts n to this power in the loss; 0: all moments alike, 1: all items alike.
         forgetting: each training moment is weighted in the loss by the retention of its age at the cut.
     """
@@ -75,6 +78,7 @@ class OptimiseSettings(BaseModel):
     patience: int = Field(3, ge=1)
     average: float = Field(0.0, ge=0, lt=1)
     loss: LossSettings = LossSettings()
+    overlap: float = Field(1.0, ge=0, le=1)
     by_items: float = Field(0.0, ge=0, le=1)
     forgetting: ForgettingSettings = ForgettingSettings()
 

@@ -1,7 +1,7 @@
 """Histories as sequences: many moments of one user are answered in one pass over that user's events.
 
 A *window* is a stretch of one user's events with the moments that are answered from it. A moment reads at most the
-`most` latest events before it, so a window of 2·`most` events answers all moments of its second half.
+`most` latest events before it, so a window of 2·`most` events answers all moments of its second half in full.
 """
 
 from __future__ import annotations
@@ -50,16 +50,21 @@ class Windows:
         return self.end - self.begin
 
     @classmethod
-    def of(cls, queries: Queries, most: int) -> Windows:
-        """Cut queries, sorted by `begin` and then time, into windows of at most 2·`most` events."""
+    def of(cls, queries: Queries, most: int, overlap: float = 1.0) -> Windows:
+        """Cut queries, sorted by `begin` and then time, into windows of at most `most` + `overlap`·`most` events.
+
+        Args:
+            overlap: of `most` events, the share that a window has in common with the one before it, at least an event:
+                so much reads its first moment. With 1 every moment reads `most` events, where the user has them."""
+        shared = max(round(overlap * most), 1)
         edges = np.flatnonzero(np.diff(queries.begin, prepend=-1))
         first, last, begin = [], [], []
         for start, stop in pairwise([*edges.tolist(), len(queries)]):
             ends = queries.end[start:stop]
             at = start
             while at < stop:
-                low = max(int(queries.begin[at]), int(queries.end[at]) - most)
-                upto = start + int(np.searchsorted(ends, low + 2 * most, side="right"))
+                low = max(int(queries.begin[at]), int(queries.end[at]) - shared)
+                upto = start + int(np.searchsorted(ends, low + most + shared, side="right"))
                 first.append(at)
                 last.append(upto)
                 begin.append(low)

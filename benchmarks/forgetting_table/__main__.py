@@ -4,7 +4,8 @@ Run: python -m benchmarks.forgetting_table configs/forgetting-table-short.yaml (
   or python -m benchmarks.forgetting_table configs/forgetting-table.yaml (hours; RAY_ADDRESS spreads it over a cluster).
 
 A cell that is done is found, so a table that was killed goes on where it was. `--only films,retail` and `--terms
-own,linear` measure a part; the page shows what there is, and says what is missing.
+own,linear` measure a part. Figures are added to `benchmarks/results/<name of the plan>-<data set>.json`; the page shows
+what is there, whoever measured it, and says what is missing.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import ray
 
 from benchmarks.forgetting_table.measure import Bench, read, save
 from benchmarks.forgetting_table.page import write
 from benchmarks.forgetting_table.plan import Cell, Plan, closed
+from benchmarks.forgetting_table.results import Results
 from trainers import cluster
 
 FOLDER = Path(".lethe/forgetting-table")
@@ -79,23 +80,36 @@ def main() -> None:
     plan = Plan.read(asked.plan)
     names = asked.only.split(",") if asked.only else list(plan.data)
     terms = asked.terms.split(",") if asked.terms else [term.label for term in plan.terms]
+    for option, asked_for, known in (
+        ("--only", names, list(plan.data)),
+        ("--terms", terms, [term.label for term in plan.terms]),
+    ):
+        if unknown := set(asked_for) - set(known):
+            parser.error(
+                f"`{option}` must be among {', '.join(known)}, but got {', '.join(sorted(unknown))}."
+            )
     folder = FOLDER.absolute()
     failed = 0 if asked.page else measured(plan, names, terms, folder)
-    results: dict[str, Any] = {}
-    for name in plan.data:
-        file = curves_file(folder, plan, name)
-        if file.exists():
-            curves, users = read(file)
-            done = {
-                cell: read(cell.file(folder, plan))
-                for cell in plan.cells(name)
-                if cell.file(folder, plan).exists()
-            }
-            results[name] = (curves, users, done)
+    command = f"python -m benchmarks.forgetting_table {asked.plan}"
+    results = {name: published(asked.plan.stem, plan, name, folder, command) for name in plan.data}
     out = asked.out or Path("docs") / f"{asked.plan.stem}.md"
     write(out, asked.plan, plan, results)
     print(f"written: {out}")
     sys.exit(1 if failed else 0)
+
+
+def published(stem: str, plan: Plan, name: str, folder: Path, command: str) -> Results:
+    """What is known of a data set, with what this checkout has measured of it."""
+    results = Results.of(stem, name)
+    curves = curves_file(folder, plan, name)
+    if curves.exists():
+        judged, users = read(curves)
+        results.judged(judged, command)
+        files = {cell: cell.file(folder, plan) for cell in plan.cells(name)}
+        done = {cell: read(file) for cell, file in files.items() if file.exists()}
+        results.take(done, users, command)
+        results.save()
+    return results
 
 
 def measured(plan: Plan, names: list[str], terms: list[str], folder: Path) -> int:

@@ -42,6 +42,12 @@ def test_windows_by_hand() -> None:
     assert windows.lengths.tolist() == [4, 2, 2]
 
 
+def test_windows_without_overlap_share_the_event_that_the_first_moment_reads() -> None:
+    windows = Windows.of(helpers.training(LOG).moments(), 2, overlap=0.0)
+    assert list(zip(windows.first, windows.last, strict=True)) == [(0, 2), (2, 4), (4, 6)]
+    assert list(zip(windows.begin, windows.end, strict=True)) == [(0, 3), (3, 5), (6, 8)]
+
+
 def test_a_batch_by_hand(batch: Batch) -> None:
     assert batch.items.tolist() == [[0, 1, 2, 0], [0, 3, 0, 0], [2, 2, 0, 0]]
     assert batch.real.tolist() == [[True] * 4, [True, True, False, False], [True, True, False, False]]
@@ -110,9 +116,14 @@ def known(queries: Queries, query: int, log: PackedLog, column: npt.NDArray[np.i
     return [row for row in rows if column[log.items[row]] >= 0]
 
 
-@given(seed=st.integers(0, 10_000), most=st.integers(1, 9), strangers=st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_batches_against_a_double_loop(seed: int, most: int, strangers: bool) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    most=st.integers(1, 9),
+    strangers=st.booleans(),
+    overlap=st.sampled_from((0.0, 0.4, 1.0)),
+)
+@settings(max_examples=90, deadline=None)
+def test_batches_against_a_double_loop(seed: int, most: int, strangers: bool, overlap: float) -> None:
     """Every moment is answered once, from the latest events strictly before it."""
     log = helpers.crowded(seed, most=40)
     data = helpers.training(log)
@@ -121,8 +132,9 @@ def test_batches_against_a_double_loop(seed: int, most: int, strangers: bool) ->
         column[column >= 6] = -1
     queries = data.moments()
     queries = Queries(queries.time, queries.begin, queries.end, queries.target_offsets, queries.targets % 6)
-    windows = Windows.of(queries, most)
-    assert (windows.lengths <= 2 * most).all()
+    windows = Windows.of(queries, most, overlap)
+    shared = max(round(overlap * most), 1)
+    assert (windows.lengths <= most + shared).all()
     index = np.random.default_rng(seed).permutation(len(windows))
     batch = Batch.of(windows, index, log, column, most, repeats=False)
     assert sorted(batch.query.tolist()) == list(range(len(queries)))
@@ -134,7 +146,8 @@ def test_batches_against_a_double_loop(seed: int, most: int, strangers: bool) ->
         expected = known(queries, query, log, column, low)[-most:]
         whole_history = known(queries, query, log, column, 0)
         if not strangers:
-            assert expected == whole_history[-most:]
+            assert len(expected) >= min(shared, len(whole_history))
+            assert expected == whole_history[-len(expected) :][-most:]
         seen = visible[window, slot]
         assert batch.items[window][seen].tolist() == [column[log.items[r]] for r in expected]
         assert batch.weights[window][seen].tolist() == [log.weights[r] for r in expected]

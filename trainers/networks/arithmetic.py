@@ -6,7 +6,8 @@ import math
 
 import torch
 
-LOG2_E = 1 / math.log(2)
+LN_2 = math.log(2)
+LOG2_E = 1 / LN_2
 
 
 def exp(x: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,10 @@ import torch
 from tests.trainers import helpers
 from tests.trainers.neural import logits, neural, whole
 from trainers.forgetting import ForgettingSettings, build
-from trainers.networks.attention import Attention, Reading
+from trainers.networks.attention import Attention, Reading, mix
 from trainers.networks.attention import Transformer as Network
 from trainers.networks.retention import Retention
+from trainers.sequences import NEVER
 
 DIM = 6
 POWER: dict[str, Any] = {"family": "power", "tau": 3.0, "exponent": 0.7}
@@ -34,9 +35,9 @@ def attention(heads: int, **forgetting: Any) -> Attention:
 
 
 def heard(layer: Attention, given: dict[str, torch.Tensor]) -> torch.Tensor:
-    answer: torch.Tensor = layer(
-        given["askers"], given["events"], Reading(given["days"], given["later"], given["may"])
-    )
+    hears = given["may"].any(2, keepdim=True).float()
+    reading = Reading(given["later"].int(), given["may"], given["days"], hears=hears)
+    answer: torch.Tensor = layer(given["askers"], given["events"], reading)
     return answer
 
 
@@ -83,6 +84,26 @@ def test_attention_against_a_double_loop(forgetting: dict[str, Any], heads: int)
     torch.testing.assert_close(heard(layer, given), layer.out(expected), rtol=1e-4, atol=1e-5)
 
 
+def test_mixing_is_a_softmax_in_bits_and_so_are_its_gradients() -> None:
+    """What may not be read has no weight and no gradient."""
+    torch.manual_seed(5)
+    q, k, v, bias = (
+        torch.randn(3, *shape, dtype=torch.float64, requires_grad=True)
+        for shape in ((4, 2), (5, 2), (5, 2), (4, 5))
+    )
+    hidden = torch.zeros(3, 4, 5, dtype=torch.float64)
+    hidden[1, :, 2] = NEVER
+    bits = torch.bmm(q, k.transpose(1, 2)) + bias + hidden
+    expected = torch.bmm(torch.softmax(bits * math.log(2), 2), v)
+    found = mix(q, k, v, bias + hidden)
+    torch.testing.assert_close(found, expected)
+    side = torch.randn_like(found)
+    of_found = torch.autograd.grad(found, (q, k, v, bias), side)
+    for one, other in zip(of_found, torch.autograd.grad(expected, (q, k, v, bias), side), strict=True):
+        torch.testing.assert_close(one, other)
+    assert (of_found[-1][1, :, 2] == 0).all()
+
+
 def test_one_who_may_read_nothing_hears_nothing() -> None:
     layer, given = attention(2, **POWER), inputs()
     torch.testing.assert_close(heard(layer, given)[0, 2], layer.out.bias)
@@ -111,8 +132,8 @@ def test_a_weight_falls_with_what_is_left() -> None:
     events = torch.stack((event, other))[None]
     with torch.no_grad():
         layer.read.weight[:DIM] = 0  # all keys are alike
-    days, later = torch.tensor([[[1.0, 9.0]]]), torch.zeros(1, 1, 2)
-    reading = Reading(days, later, torch.ones(1, 1, 2, dtype=torch.bool))
+    days, later = torch.tensor([[[1.0, 9.0]]]), torch.zeros(1, 1, 2, dtype=torch.int32)
+    reading = Reading(later, torch.ones(1, 1, 2, dtype=torch.bool), days)
     found = layer(torch.randn(1, 1, DIM), events, reading)[0, 0]
     kept = build(ForgettingSettings.model_validate(POWER)).at(np.array([1.0, 9.0]))
     share = kept / kept.sum()
@@ -152,7 +173,7 @@ def test_a_moment_asks_for_what_a_later_event_would_hear() -> None:
     with one block read by events and one by moments, both hear it at the same ages."""
     log = helpers.packed([[(0, 0), (1, 1), (2, 2), (5, 0)]])
     batch = whole(log, helpers.training(log).moments(), np.arange(3, dtype=np.int32), 9)
-    encoder = neural("transformer", 3)
+    encoder = neural("transformer", 3, forgetting=POWER)
     assert isinstance(encoder.module, Network)
     ages: list[tuple[torch.Tensor, torch.Tensor]] = []
     for block in encoder.module.blocks:
