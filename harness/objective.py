@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +18,14 @@ from harness import source_digest
 from harness.data import open_store
 from harness.splits import SplitSettings
 from harness.stage import Stage
+from trainers import objective
 from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
 from trainers.encoders.base import Scores
-from trainers.fits import Fits, Rising, fit_term
-from trainers.halving import HalvingSettings
+from trainers.fits import Fits, fit_term
 from trainers.model import ModelSettings, scaled
-from trainers.objective import Reached
+from trainers.objective import Reached, State
+from trainers.rising import Rising
+from trainers.search_settings import Scheduler
 
 KEPT_SCORES = 160_000_000  # bytes of term scores a worker keeps
 
@@ -39,6 +41,8 @@ class ValidationObjective:
         metric: its name.
         seed: of the fits that a trial has to do itself.
         scheduler: where trials are looked at before they are whole, or none.
+        rising: the labels of networks that each trial trains, though the pretrained ones may serve: those of a
+            population, which go on from one another.
     """
 
     store: str
@@ -47,7 +51,8 @@ class ValidationObjective:
     repeats: bool
     metric: str
     seed: int
-    scheduler: HalvingSettings | None = None
+    scheduler: Scheduler | None = None
+    rising: tuple[str, ...] = ()
 
     def about(self) -> dict[str, Any]:
         return {
@@ -61,17 +66,24 @@ class ValidationObjective:
         scheduler = self.scheduler.model_dump(mode="json") if self.scheduler else None
         return json.dumps([source_digest(), self.about(), self.seed, scheduler], sort_keys=True)
 
-    def open(self) -> Callable[[ModelSettings], Iterator[Reached]]:
+    def open(self) -> objective.Judge:
         stage = Stage.of(open_store(self.store), self.split, "val", self.repeats)
-        judge = Judge(stage, Fits(Path(self.fits)), self.seed, self.scheduler)
-        return lambda settings: judge.steps(settings, self.metric)
+        judge = Judge(stage, Fits(Path(self.fits)), self.seed, self.scheduler, self.rising)
+        return lambda settings, start=None: judge.steps(settings, self.metric, start)
 
 
 class Judge:
     """Judges models that share terms: what two of them have in common is scored once."""
 
-    def __init__(self, stage: Stage, fits: Fits, seed: int, scheduler: HalvingSettings | None = None) -> None:
-        self.stage, self.fits, self.seed, self.scheduler = stage, fits, seed, scheduler
+    def __init__(
+        self,
+        stage: Stage,
+        fits: Fits,
+        seed: int,
+        scheduler: Scheduler | None = None,
+        rising: Collection[str] = (),
+    ) -> None:
+        self.stage, self.fits, self.seed, self.scheduler, self.rising = stage, fits, seed, scheduler, rising
         # A trial that trains a term stops early on the very queries that it is judged on, as pretraining does.
         self.data = replace(stage.training, validation=stage.queries)
         self.scores: OrderedDict[tuple[str, int, int], Scores] = OrderedDict()
@@ -80,19 +92,21 @@ class Judge:
         """[Q] the metric of every query of the stage, of the whole trial."""
         return next(reached.values for reached in self.steps(settings, metric) if reached.whole)
 
-    def steps(self, settings: ModelSettings, metric: str) -> Iterator[Reached]:
-        """A trial step by step: at the scheduler's rungs, and last where it is whole."""
+    def steps(self, settings: ModelSettings, metric: str, start: State | None = None) -> Iterator[Reached]:
+        """A trial step by step: at the scheduler's rungs, from `start` on, and last where it is whole."""
         rising = self._rising(settings)
+        for one in rising.values():
+            if start:
+                one.take(start[one.encoder.settings.label])
         encoders: dict[str, Encoder] = {key: one.encoder for key, one in rising.items()}
         answering = [
             _Answering(self, stage, part, settings, encoders, frozenset(rising))
             for part, (_, stage) in enumerate(self._parts)
         ]
+        begun = max([one.epochs for one in rising.values()], default=0)
         for rung in self._epochs(rising):
-            for one in rising.values():
-                one.rise(rung)
-            if not all(one.over for one in rising.values()):
-                yield Reached(rung, answering[0].values(metric), whole=False)
+            if rung > begun:
+                yield from self._look(rising, rung, answering[0], metric)
         for one in rising.values():
             one.rise(math.inf)
         found: list[npt.NDArray[np.float64]] = []
@@ -104,6 +118,20 @@ class Judge:
         values[self._order] = np.concatenate(found)
         yield Reached(max([float(one.epochs) for one in rising.values()], default=1.0), values)
 
+    def _look(
+        self, rising: dict[str, Rising], rung: float, answers: _Answering, metric: str
+    ) -> Iterator[Reached]:
+        """What the model is after so many epochs; nothing where its trainings are over before."""
+        assert self.scheduler is not None
+        for one in rising.values():
+            one.rise(rung, latest=self.scheduler.latest)
+        if all(one.over for one in rising.values()):
+            return
+        state = {one.encoder.settings.label: one.state() for one in rising.values()}
+        yield Reached(
+            rung, answers.values(metric), whole=False, state=state, told=_half_lives(rising.values())
+        )
+
     def _rising(self, settings: ModelSettings) -> dict[str, Rising]:
         """The terms that this trial has to train and that are looked at on the way."""
         if self.scheduler is None or self.scheduler.by == "users":
@@ -111,7 +139,9 @@ class Judge:
         return {
             _key(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
             for term in settings.terms
-            if term.weight > 0 and issubclass(ENCODERS[term.kind], Neural) and not self.fits.serves(term)
+            if term.weight > 0
+            and issubclass(ENCODERS[term.kind], Neural)
+            and (term.label in self.rising or not self.fits.serves(term))
         }
 
     def _epochs(self, rising: dict[str, Rising]) -> tuple[float, ...]:
@@ -196,6 +226,17 @@ class _Answering:
         if key[0] not in self.passing:
             self.judge.keep(key, scores)
         return scores
+
+
+def _half_lives(rising: Iterable[Rising]) -> dict[str, float]:
+    """The half-lives of the curves inside networks, as they are now, by term and place, each with its unit; those that
+    never end are left out."""
+    return {
+        f"{one.encoder.settings.label}{f', {place}' if place else ''} ({curve.unit})": float(curve.half_life)
+        for one in rising
+        for place, curve in one.encoder.curves().items()
+        if math.isfinite(curve.half_life)
+    }
 
 
 def _key(term: TermSettings) -> str:

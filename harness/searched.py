@@ -8,7 +8,7 @@ import evaluators
 from harness.report.words import finite
 from harness.workshop import Workshop
 from trainers.forgetting import Forgetting, ForgettingSettings, build
-from trainers.search import Outcome, SearchResult
+from trainers.outcome import Outcome, SearchResult
 
 IMPORTANCE_NOTE = (
     "Share of each parameter in reaching the best trials (PED-ANOVA). Parameters that only some families have are "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -64,7 +65,7 @@ def in_force(changes: Sequence[Change], epochs: int) -> dict[str, Any]:
 def check_order(changes: Sequence[Change], epochs: int) -> None:
     """ValueError where changes do not follow one another within the epochs of a training."""
     at = [change.after for change in changes]
-    if any(later <= earlier for earlier, later in zip(at, at[1:], strict=False)) or (at and at[-1] >= epochs):
+    if any(later <= earlier for earlier, later in pairwise(at)) or (at and at[-1] >= epochs):
         raise ValueError(
             f"`changes` must come one after the other within the {epochs} epochs, each `after` larger than the one "
             f"before it and below {epochs}, but got {at}."

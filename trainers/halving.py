@@ -14,7 +14,7 @@ whole. With `ahead` = 1 the decisions are those of Ray's scheduler, trial by tri
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -47,6 +47,9 @@ class HalvingSettings(BaseModel):
     by: Literal["epochs", "users"] = "epochs"
     grace: float | None = Field(None, gt=0)
     factor: float = Field(3.0, gt=1, le=100)
+
+    latest: ClassVar[bool] = False
+    """Whether a look is at the parameters as they are there, not at the best so far."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -44,6 +44,15 @@ class Training:
     sums: list[list[float]] = field(default_factory=list)
     random: list[list[torch.Tensor]] = field(default_factory=list)
 
+    def plain(self) -> dict[str, Any]:
+        """As tensors, numbers and names."""
+        return {**vars(self), "curve": self.curve.to_dict()}
+
+    @classmethod
+    def of_plain(cls, saved: dict[str, Any]) -> Training:
+        """What `plain` gave."""
+        return cls(**{**saved, "curve": Curve(**saved["curve"])})
+
 
 def spread(encoder: Neural, settings: OptimiseSettings, compute: ComputeSettings, workers: Workers) -> Spread:
     """The encoder's network as `train.sharding` and the loss want it.

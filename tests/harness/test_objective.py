@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from harness import objective as module
 from harness.data import Store
@@ -18,9 +19,11 @@ from harness.objective import Judge, ValidationObjective
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import with_arrays
-from trainers.fits import Fits, fit_model
+from trainers.course import scheduled
+from trainers.fits import Fits, fit_model, fit_neural
 from trainers.halving import HalvingSettings
 from trainers.model import ModelSettings
+from trainers.population import PopulationSettings
 from trainers.pretrain import Fit, fit
 
 SPLIT = SplitSettings()
@@ -195,11 +198,11 @@ def test_a_trial_that_trains_a_network_is_the_fit_that_would_be_chosen(store: St
 
 
 def test_by_epochs_a_trial_is_the_same_training_looked_at_on_the_way(store: Store, tmp_path: Path) -> None:
-    """Without dropout, which draws anew after each look, not one value differs from the trial that nobody looks at."""
+    """Not one value differs from the trial that nobody looks at."""
     stage = Stage.of(store, SPLIT, "val", True)
     fits = Fits(tmp_path / "fits")
     fits.write([])
-    network = {**NETWORK, "dropout": 0.0, "training": {**NETWORK["training"], "epochs": 4, "patience": 4}}
+    network = {**NETWORK, "dropout": 0.3, "training": {**NETWORK["training"], "epochs": 4, "patience": 4}}
     model = settings(network, {"kind": "own", "weight": 0.01})
     whole = Judge(stage, fits, 0).values(model, "ndcg@10")
     judge = Judge(stage, fits, 0, HalvingSettings(factor=3))
@@ -213,6 +216,82 @@ def test_by_epochs_a_trial_is_the_same_training_looked_at_on_the_way(store: Stor
         assert np.array_equal(look.values, short)
     again = [reached.values for reached in judge.steps(model, "ndcg@10")]  # and what is kept misleads nobody
     assert all(np.array_equal(a, b.values) for a, b in zip(again, [*looks, last], strict=True))
+
+
+POPULATION = PopulationSettings(interval=2)
+
+
+def test_the_rounds_of_a_lineage_are_one_training(store: Store, tmp_path: Path) -> None:
+    """Each round by another worker, from what is on disk: dropout, the optimiser, the average and the best epoch go on
+    as if nothing had been. So the same schedule from the start gives the very same figures, and so does the fit that
+    pretraining would make of it."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    training = {
+        **NETWORK["training"],
+        "patience": 6,
+        "average": 0.9,
+        "schedule": "linear",
+        "weight_decay": 0.1,
+    }
+    network = {**NETWORK, "dropout": 0.3, "training": training}
+    course = [(0, 0.05, 0.3), (2, 0.02, 0.5), (4, 0.08, 0.1)]
+    stages = [
+        (
+            after,
+            settings(
+                {**network, "dropout": dropout, "training": {**training, "rate": rate}},
+                {"kind": "own", "weight": 0.01},
+            ),
+        )
+        for after, rate, dropout in course
+    ]
+    model = scheduled(stages)
+    *looks, last = Judge(stage, fits, 0, POPULATION, ["mlp"]).steps(model, "ndcg@10")
+    assert [look.at for look in looks] == [2, 4]
+    state = None
+    for number in range(3):  # each a worker of its own
+        judge = Judge(stage, fits, 0, POPULATION, ["mlp"])
+        reached = next(judge.steps(scheduled(stages[: number + 1]), "ndcg@10", state))
+        expected = [*looks, last][number]
+        assert (reached.at, reached.whole) == (expected.at, expected.whole)
+        assert np.array_equal(reached.values, expected.values)
+        if not reached.whole:
+            torch.save(reached.state, tmp_path / "state")
+            state = torch.load(tmp_path / "state", weights_only=True)
+    assert not np.array_equal(looks[1].values, last.values)
+    plain = Judge(stage, fits, 0).values(model, "ndcg@10")
+    assert np.array_equal(last.values, plain)
+    assert not np.array_equal(plain, Judge(stage, fits, 0).values(stages[0][1], "ndcg@10"))
+
+
+def test_a_population_trains_what_pretraining_could_serve(store: Store, tmp_path: Path) -> None:
+    """Members go on from one another, and so from states that a fit does not leave."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    model = settings({**NETWORK, "training": {**NETWORK["training"], "epochs": 4, "patience": 4}})
+    encoder, curve = fit_neural(
+        model.terms[0], replace(stage.training, validation=stage.queries), repeats=True
+    )
+    fits = Fits(tmp_path)
+    fits.write([(model.terms[0], encoder, curve)])
+    looks = [reached.at for reached in Judge(stage, fits, 0, POPULATION, ["mlp"]).steps(model, "ndcg@10")]
+    assert looks == [2, 4]
+    assert [reached.at for reached in Judge(stage, fits, 0, POPULATION).steps(model, "ndcg@10")] == [1.0]
+
+
+def test_a_look_tells_the_half_lives_that_were_learned(store: Store, tmp_path: Path) -> None:
+    Fits(tmp_path).write([])
+    stage = Stage.of(store, SPLIT, "val", True)
+    curve = {"family": "mixture", "half_lives": [1.0, 20.0], "shares": [0.5, 0.5], "learn": True}
+    training = {"epochs": 3, "patience": 3, "rate": 0.05, "batch": 64}
+    network = {"kind": "recurrent", "dim": 4, "hidden": 8, "forgetting": curve, "training": training}
+    look, _ = Judge(stage, Fits(tmp_path), 0, POPULATION, ["recurrent"]).steps(settings(network), "ndcg@10")
+    assert set(look.told) == {"recurrent, state 1 (days)", "recurrent, state 2 (days)"}
+    begin = {"recurrent, state 1 (days)": 1.0, "recurrent, state 2 (days)": 20.0}
+    for name, half_life in look.told.items():
+        assert half_life != pytest.approx(begin[name], rel=1e-3)
+        assert half_life == pytest.approx(begin[name], rel=0.9)
 
 
 def test_what_needs_no_training_is_whole_at_once(store: Store, tmp_path: Path) -> None:

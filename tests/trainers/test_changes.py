@@ -40,8 +40,8 @@ def data() -> TrainingData:
 
 
 def train(data: TrainingData, kind: str = "mlp", **values: Any) -> tuple[Neural, Curve, list[Training]]:
-    rest = {name: values.pop(name) for name in ("resume", "compute", "epochs_fixed") if name in values}
-    rest = {name.removesuffix("_fixed"): value for name, value in rest.items()}
+    names = ("resume", "compute", "epochs_fixed")
+    rest: dict[str, Any] = {name.removesuffix("_fixed"): values.pop(name) for name in names if name in values}
     encoder = neural(kind, 6, stirred=False, dropout=0.3, own=OWN)
     kept: list[Training] = []
     settings = OptimiseSettings.model_validate(

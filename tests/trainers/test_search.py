@@ -20,8 +20,9 @@ from trainers import cluster
 from trainers.ledger import Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Subject
+from trainers.outcome import Outcome, SearchResult
 from trainers.proposals import Proposals
-from trainers.search import NoRoom, Outcome, SearchResult, search
+from trainers.search import NoRoom, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
