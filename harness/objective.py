@@ -116,7 +116,8 @@ class Judge:
                 yield Reached(share, np.concatenate(found), whole=False)
         values = np.empty(len(self.stage.queries))
         values[self._order] = np.concatenate(found)
-        yield Reached(max([float(one.epochs) for one in rising.values()], default=1.0), values)
+        whole = 0.0 if self.scheduler and self.scheduler.by == "epochs" else 1.0  # of what trains nothing
+        yield Reached(max([float(one.epochs) for one in rising.values()], default=whole), values)
 
     def _look(
         self, rising: dict[str, Rising], rung: float, answers: _Answering, metric: str

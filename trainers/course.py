@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from trainers.changes import CHANGEABLE, Change
@@ -44,7 +44,7 @@ class Task:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(cls))
+        return tuple(each.name for each in fields(cls))
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Step:
         member: whose round it was; where that is another one than in the round before, its training was taken over.
         params: the settings it went by.
         value: the metric after it, of the parameters as they were then; None of the last, whose value is the trial's.
+        told: other figures of the model as it was then, as the half-lives of its learned curves.
     """
 
     begin: int
@@ -63,6 +64,7 @@ class Step:
     member: int
     params: Params
     value: float | None
+    told: dict[str, float] = field(default_factory=dict)
 
 
 def scheduled(stages: Sequence[tuple[int, ModelSettings]]) -> ModelSettings:

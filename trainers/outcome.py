@@ -23,6 +23,7 @@ class Outcome:
         params: what it goes by in the end.
         file: of its values by query.
         steps: of a member of a population, how its training came about.
+        at: how far it came, in epochs or share of users.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Outcome:
     file: str | None = None
     stop: Stop | None = None
     steps: tuple[Step, ...] = ()
+    at: float = 0.0
 
     @property
     def course(self) -> Course:

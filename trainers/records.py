@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from trainers.course import Task
+from trainers.course import Step, Task
 from trainers.halving import Reading
 from trainers.ledger import Entry, Ledger
 from trainers.model import ModelSettings
@@ -27,6 +28,11 @@ class Records:
         found = self.rounds.find(settings, task.until)
         return Entry(((float(task.until), found["value"]),)) if found else None
 
+    def told(self, settings: ModelSettings, step: Step) -> Step:
+        """A round with the figures that are written down of it."""
+        found = self.rounds.find(settings, step.until)
+        return replace(step, told=found["told"]) if found else step
+
     def start(self, settings: ModelSettings, task: Task) -> State | None:
         """What a task goes on from: nothing, where it begins or where all that was left is lost."""
         return self.rounds.start(settings, task.after)
@@ -44,5 +50,5 @@ class Records:
             self.rounds.enter(settings, task.until, reached, seconds)
             return Entry(tuple(readings[-1:]))
         values = reached.values if reached.whole else None
-        self.ledger.enter(settings, values, seconds, params=task.params, readings=readings)
+        self.ledger.enter(settings, values, seconds, params=task.params, readings=readings, at=reached.at)
         return Entry(tuple(readings), None if values is None else float(values.mean()))

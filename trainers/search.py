@@ -20,7 +20,6 @@ from ray import tune
 
 from trainers import cluster
 from trainers.crew import Trial, Turns, late_file
-from trainers.ledger import Ledger
 from trainers.members import Population
 from trainers.objective import Objective, Subject
 from trainers.outcome import Outcome, SearchResult
@@ -83,7 +82,7 @@ def search(
             subject.space,
             subject.model,
             [
-                _outcome(number, one, records.ledger, subject, errors.get((place, number)))
+                _outcome(number, one, records, subject, errors.get((place, number)))
                 for number in range(settings.trials)
             ],
             one.importance(),
@@ -119,17 +118,18 @@ def _replay(one: Search, records: Records, subject: Subject) -> int:
     return found
 
 
-def _outcome(number: int, one: Search, ledger: Ledger, subject: Subject, error: str | None) -> Outcome:
+def _outcome(number: int, one: Search, records: Records, subject: Subject, error: str | None) -> Outcome:
     course = one.course(number)
-    params, steps = course[-1][1], one.steps(number)
+    params, model = course[-1][1], subject.along(course)
+    steps = tuple(records.told(model, step) for step in one.steps(number))
     if error is not None:
         return Outcome(number, params, None, error, steps=steps)
     if (stop := one.stop(number)) is not None:
-        return Outcome(number, params, None, stop=stop)
-    entry = ledger.find(subject.along(course))
+        return Outcome(number, params, None, stop=stop, at=stop.at)
+    entry = records.ledger.find(model)
     if entry is None or entry.value is None:
         return Outcome(number, params, None, NO_RESULT, steps=steps)
-    return Outcome(number, params, entry.value, file=entry.file, steps=steps)
+    return Outcome(number, params, entry.value, file=entry.file, steps=steps, at=entry.at)
 
 
 def _run(

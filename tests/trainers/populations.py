@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,12 @@ def subject(space: dict[str, Any] | None = None) -> Subject:
     term = {"kind": "mlp", "training": {"epochs": EPOCHS}}
     model = ModelSettings.model_validate({"terms": [term, {"kind": "own"}]})
     return Subject(model, settings(space=space or SPACE).space)
+
+
+def subject_patient() -> Subject:
+    """As a search trains it."""
+    chosen, about = settings(), subject()
+    return replace(about, model=population_of(chosen).patient(about.model, about.space))
 
 
 def settings(trials: int = 8, **values: Any) -> SearchSettings:
