@@ -21,12 +21,14 @@ from harness.stage import Stage
 from trainers import objective
 from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
 from trainers.encoders.base import Scores
-from trainers.fits import Fits, fit_term
+from trainers.fits import Fits, fit_neural, fit_term
 from trainers.model import ModelSettings, scaled
 from trainers.objective import Reached, State
 from trainers.rising import Rising
 from trainers.search_settings import Scheduler
+from trainers.shares import of_users
 
+WHOLE = -1  # the part that is all of the stage, its queries in their order
 KEPT_SCORES = 160_000_000  # bytes of term scores a worker keeps
 
 
@@ -94,7 +96,11 @@ class Judge:
 
     def steps(self, settings: ModelSettings, metric: str, start: State | None = None) -> Iterator[Reached]:
         """A trial step by step: at the scheduler's rungs, from `start` on, and last where it is whole."""
-        rising = self._rising(settings)
+        networks = self._networks(settings)
+        if networks and self._by_users:
+            yield from self._on_shares(settings, metric, networks)
+            return
+        rising = self._rising(networks)
         for one in rising.values():
             if start:
                 one.take(start[one.encoder.settings.label])
@@ -119,6 +125,21 @@ class Judge:
         whole = 0.0 if self.scheduler and self.scheduler.by == "epochs" else 1.0  # of what trains nothing
         yield Reached(max([float(one.epochs) for one in rising.values()], default=whole), values)
 
+    def _on_shares(
+        self, settings: ModelSettings, metric: str, networks: Collection[TermSettings]
+    ) -> Iterator[Reached]:
+        """Networks trained anew on ever larger shares of the training users, and asked all validation queries: what a
+        network costs is its training."""
+        assert self.scheduler is not None
+        for share in (*self.scheduler.rungs(1.0), 1.0):
+            data = of_users(self.data, share, self.seed) if share < 1 else self.data
+            encoders: dict[str, Encoder] = {
+                _key(term): fit_neural(term, data, repeats=self.stage.repeats, seed=self.seed)[0]
+                for term in networks
+            }
+            answers = _Answering(self, self.stage, WHOLE, settings, encoders, frozenset(encoders))
+            yield Reached(share, answers.values(metric), whole=share == 1)
+
     def _look(
         self, rising: dict[str, Rising], rung: float, answers: _Answering, metric: str
     ) -> Iterator[Reached]:
@@ -133,17 +154,27 @@ class Judge:
             rung, answers.values(metric), whole=False, state=state, told=_half_lives(rising.values())
         )
 
-    def _rising(self, settings: ModelSettings) -> dict[str, Rising]:
-        """The terms that this trial has to train and that are looked at on the way."""
-        if self.scheduler is None or self.scheduler.by == "users":
-            return {}
-        return {
-            _key(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
+    def _networks(self, settings: ModelSettings) -> list[TermSettings]:
+        """The terms that this trial has to train and that the scheduler wants looked at on the way."""
+        if self.scheduler is None:
+            return []
+        return [
+            term
             for term in settings.terms
             if term.weight > 0
             and issubclass(ENCODERS[term.kind], Neural)
             and (term.label in self.rising or not self.fits.serves(term))
+        ]
+
+    def _rising(self, networks: Collection[TermSettings]) -> dict[str, Rising]:
+        return {
+            _key(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
+            for term in networks
         }
+
+    @property
+    def _by_users(self) -> bool:
+        return self.scheduler is not None and self.scheduler.by == "users"
 
     def _epochs(self, rising: dict[str, Rising]) -> tuple[float, ...]:
         """The rungs of a trial that trains these."""
@@ -154,7 +185,7 @@ class Judge:
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
         """[Q] the queries in the order of the parts: by user, users as the seed shuffles them."""
-        if self.scheduler is None or self.scheduler.by == "epochs":
+        if not self._by_users:
             return np.arange(len(self.stage.queries))
         _, user = np.unique(self.stage.users, return_inverse=True)
         place = np.random.default_rng(self.seed).permutation(user.max() + 1)
@@ -164,11 +195,11 @@ class Judge:
     def _parts(self) -> list[tuple[float, Stage]]:
         """The stage in parts, each with the share of the users that it and those before it have; one part but for a
         scheduler by users."""
-        if self.scheduler is None or self.scheduler.by == "epochs":
+        if self.scheduler is None or not self._by_users:
             return [(1.0, self.stage)]
         users = self.stage.users[self._order]
         nth = np.concatenate(([0], np.cumsum(users[1:] != users[:-1])))
-        shares = (*self.scheduler.rungs(), 1.0)
+        shares = (*self.scheduler.rungs(1.0), 1.0)
         ends = [int(np.searchsorted(nth, math.ceil(share * (nth[-1] + 1)))) for share in shares]
         parts, begin = [], 0
         for share, end in zip(shares, ends, strict=True):
@@ -191,6 +222,7 @@ class _Answering:
     """One model under judgement, in one part of the stage.
 
     Attributes:
+        part: its number, by which what closed forms score is kept; `WHOLE` where the stage is not in parts.
         encoders: what was fitted for this model.
         passing: whose encoders change from rung to rung: their scores are not kept.
     """

@@ -35,8 +35,9 @@ class HalvingSettings(BaseModel):
 
     Attributes:
         kind: `asha`.
-        by: `epochs`, of the neural terms that a trial trains; or `users`, the share of the validation users whose
-            queries are answered, for closed forms, whose cost is answering.
+        by: `epochs`, of the neural terms that a trial trains; or `users`: of the training users, whose events such
+            terms are trained on, anew at each rung and judged on all validation users; in a trial that trains none, of
+            the validation users whose queries are answered, since answering is what closed forms cost.
         grace: no trial is stopped before so many epochs (1 by default), or so large a share (a ninth by default).
         factor: each rung is so many times the one before, and lets one in so many pass.
     """

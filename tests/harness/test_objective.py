@@ -20,11 +20,12 @@ from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import with_arrays
 from trainers.course import scheduled
-from trainers.fits import Fits, fit_model, fit_neural
+from trainers.fits import Fits, fit_model, fit_neural, fit_term
 from trainers.halving import HalvingSettings
-from trainers.model import ModelSettings
+from trainers.model import Model, ModelSettings
 from trainers.population import PopulationSettings
 from trainers.pretrain import Fit, fit
+from trainers.shares import of_users
 
 SPLIT = SplitSettings()
 
@@ -325,6 +326,33 @@ def test_by_users_a_trial_answers_the_same_queries_in_parts(
     assert share == [0.2, 0.4, 0.8] * 2
     everybody = len(set(stage.users))
     assert users == [int(np.ceil(at * everybody)) for at in share]
+
+
+def test_by_users_a_network_is_trained_on_nested_shares_of_the_training_users(
+    store: Store, tmp_path: Path
+) -> None:
+    """A look is the fit on those users alone, asked all queries; the last is the trial without a scheduler."""
+    stage = Stage.of(store, SPLIT, "val", True)
+    fits = Fits(tmp_path / "fits")
+    fits.write([])
+    model = settings(
+        {**NETWORK, "training": {**NETWORK["training"], "epochs": 2}}, {"kind": "own", "weight": 0.01}
+    )
+    *looks, last = Judge(stage, fits, 0, HalvingSettings(by="users", grace=0.2, factor=2)).steps(
+        model, "ndcg@10"
+    )
+    assert [(look.at, look.whole) for look in looks] == [(0.2, False), (0.4, False), (0.8, False)]
+    assert np.array_equal(last.values, Judge(stage, fits, 0).values(model, "ndcg@10"))
+    data = replace(stage.training, validation=stage.queries)
+    for look in looks:
+        few = of_users(data, look.at, 0)
+        encoders = [
+            fit_neural(model.terms[0], few, repeats=True)[0],
+            fit_term(model.terms[1], data, repeats=True),
+        ]
+        asked = Model(model, encoders, len(data.catalogue))
+        assert np.allclose(look.values, stage.evaluate(asked, ("ndcg@10",), ()).values["ndcg@10"])
+    assert len({float(reached.values.mean()) for reached in [*looks, last]}) == 4
 
 
 def test_trials_map_the_store_and_copy_nothing_of_it(store: Store, tmp_path: Path) -> None:
