@@ -170,8 +170,13 @@ class Population:
 
     @property
     def through(self) -> int:
-        """The epochs of the last round that all are through: what was left behind before is needed no more."""
-        done = [end for number, end in enumerate(self.ends) if self._over(number)]
+        """The epochs of the last round that all are through: what was left behind before is needed no more. One that
+        has failed is not through: the same search, run again, takes it up."""
+        done = [
+            end
+            for number, end in enumerate(self.ends)
+            if all((number, member) in self.values for member in range(self.size))
+        ]
         return done[-1] if done else 0
 
     def trial_of(self, number: int) -> int:

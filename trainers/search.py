@@ -76,7 +76,8 @@ def search(
     errors: dict[tuple[int, int], str] = {}
     if not all(one.over for one in searches):
         errors = _run(settings, searches, subjects, objective, folder, found, progress)
-    records.rounds.forget(math.inf)
+    if not errors:
+        records.rounds.forget(math.inf)
     return [
         SearchResult(
             subject.space,

@@ -106,6 +106,7 @@ def test_a_member_that_fails_is_out_and_the_others_go_on() -> None:
     assert members.lineage[1, 0] == (2, 0)
     assert members.course(1) == members.courses[0, 1]
     assert not members.over
+    assert members.through == 0  # for when it is taken up again
     for number in range(1, len(members.ends)):
         tell(members, {0: 0.1, 2: 0.3, 3: 0.2}, number)
         while members.propose():
