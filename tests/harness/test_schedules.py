@@ -1,4 +1,4 @@
-"""The main job with a population: the schedule that it registers is the one that was found, and a kill changes nothing."""
+"""The main job with a population: the schedule that it registers is the one found, and a kill changes nothing."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_schedule_that_was_found_is_registered_and_told(folder: Path, lethe:
     assert said.code == 0
     assert "the very same figures" in said.out
     shown = lethe("search", "tiny.yaml", "--json").json
-    assert [each for each in shown["model"]["terms"] if each["kind"] == "recurrent"][0]["training"]["changes"]
+    assert next(each for each in shown["model"]["terms"] if each["kind"] == "recurrent")["training"]["changes"]
 
 
 @pytest.mark.parametrize("rounds", [1, 7, 20])
