@@ -105,7 +105,9 @@ def test_the_schedule_that_was_found_is_registered_and_told(folder: Path, lethe:
     assert said.code == 0
     assert "the very same figures" in said.out
     shown = lethe("search", "tiny.yaml", "--json").json
-    assert next(each for each in shown["model"]["terms"] if each["kind"] == "recurrent")["training"]["changes"]
+    assert next(each for each in shown["model"]["terms"] if each["kind"] == "recurrent")["training"][
+        "changes"
+    ]
 
 
 @pytest.mark.parametrize("rounds", [1, 7, 20])
