@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.report import plots, words
 from harness.report.blocks import Block, Gallery, Shot, Table, Text
@@ -15,6 +15,7 @@ from harness.report.drawing import Drawing
 from harness.report.parts import Summary, dig, items_of, maps, metric_of, text_of
 from harness.report.words import finite
 
+Series = dict[str, list[tuple[float, float]]]
 PANELS = 6  # settings that are drawn
 WIDE = 2 * plots.WIDTH
 APART = 5.0  # values so many times apart stand on a logarithmic axis
@@ -73,20 +74,21 @@ def figures(summary: Summary) -> dict[str, Drawing]:
     if not names:
         return {}
     others = [maps(each.get("steps")) for each in maps(dig(told, "others"))]
-    curves = [step for step in steps if items_of(step.get("told"))]
-    rows = math.ceil((len(names) + bool(curves)) / 3)
+    curves = _curves(steps)
+    drawn = len(names) + len(curves)
+    rows = math.ceil(drawn / 3)
     figure = Drawing(figsize=(WIDE, 0.4 + 1.9 * rows), layout="constrained", facecolor="white")
     panels = list(figure.subplots(rows, 3, squeeze=False).flat)
     end = _epoch(steps[-1], "until")
     for name, ax in zip(names, panels, strict=False):
         _setting(figure, ax, name, [*others, steps], end)
-    if curves:
-        _half_lives(figure, panels[len(names)], curves)
-    for ax in panels[: len(names) + bool(curves)]:
+    for (unit, series), ax in zip(curves.items(), panels[len(names) :], strict=False):
+        _half_lives(figure, ax, unit, series)
+    for ax in panels[:drawn]:
         plots.styled(ax)
         ax.set_xlim(0, end)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for ax in panels[len(names) + bool(curves) :]:
+    for ax in panels[drawn:]:
         ax.set_visible(False)
     metric = words.metric(metric_of(summary))
     figure.supxlabel(f"epochs that are over ({metric} decides)", fontsize=plots.LETTERS, color=plots.INK)
@@ -120,27 +122,36 @@ def _setting(figure: Drawing, ax: Axes, name: str, courses: Sequence[Sequence[Su
     ax.set_title(plots.plain(name, 34), fontsize=plots.LETTERS, color=plots.INK, loc="left")
 
 
-def _half_lives(figure: Drawing, ax: Axes, steps: Sequence[Summary]) -> None:
-    """A line for each curve of the best member."""
-    series: dict[str, list[tuple[float, float]]] = {}
+def _curves(steps: Sequence[Summary]) -> dict[str, Series]:
+    """By unit the half-lives of each curve, as (epochs that are over, half-life)."""
+    found: dict[str, Series] = {}
     for step in steps:
         for name, raw in items_of(step.get("told")):
+            curve, _, unit = name.removesuffix(")").rpartition(" (")
             if (value := finite(raw)) is not None:
-                series.setdefault(name, []).append((_epoch(step, "until"), value))
+                found.setdefault(unit, {}).setdefault(curve, []).append((_epoch(step, "until"), value))
+    return found
+
+
+def _half_lives(figure: Drawing, ax: Axes, unit: str, series: Series) -> None:
+    """A line for each curve of the best member."""
     for place, (name, points) in enumerate(series.items()):
         ax.plot(*zip(*points, strict=True), "-o", color=plots.SERIES[place % len(plots.SERIES)], markersize=3)
         for epoch, value in points:
-            figure.tell(
-                ax, epoch, value, f"half-life of {name} after epoch {epoch:.0f}: {words.compact(value)}"
-            )
+            said = f"half-life of {name} after epoch {epoch:.0f}: {words.duration(value, unit)}"
+            figure.tell(ax, epoch, value, said)
     _scale(ax, [value for points in series.values() for _, value in points])
-    ax.set_title("half-lives learned", fontsize=plots.LETTERS, color=plots.INK, loc="left")
+    ax.set_title(f"half-lives learned, in {unit}", fontsize=plots.LETTERS, color=plots.INK, loc="left")
 
 
 def _scale(ax: Axes, values: Sequence[float]) -> None:
     """A logarithmic axis for values that lie far apart."""
     if values and min(values) > 0 and max(values) > APART * min(values):
         ax.set_yscale("log")
+        far = max(values) > 100 * min(values)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if far else (1.0, 2.0, 5.0), numticks=7))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.compact(value)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _names(steps: Sequence[Summary]) -> list[str]:

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from harness.report import figures, render
+from harness.report import render, schedule, search_figures
 from harness.report.drawing import Drawing
 from harness.tables import show_search
 
 from .sample import summary
-from .test_page import Page
+from .test_page import Page, undrawn
+
+__all__ = ["undrawn"]  # a fixture
 
 RATE, DROPOUT, CURVE = "recurrent.training.rate", "recurrent.dropout", "recurrent, state 1 (days)"
 
 
 def step(begin: int, member: str, rate: float, dropout: float, value: float | None) -> dict[str, Any]:
-    told = {CURVE: 3.0 + begin} if value is not None else {}
+    told = {CURVE: 3.0 + begin, "recurrent, state 2 (moments)": 0.5} if value is not None else {}
     params = {RATE: rate, DROPOUT: dropout}
     return {
         "begin": begin,
@@ -50,9 +52,14 @@ def told(**replayed: Any) -> dict[str, Any]:
 
 
 def test_a_panel_for_each_setting_and_one_for_the_half_lives() -> None:
-    drawn: Drawing = figures(told())["search_schedule"]
+    drawn: Drawing = schedule.figures(told())["search_schedule"]
     panels = [ax for ax in drawn.axes if ax.get_visible()]
-    assert [ax.get_title("left") for ax in panels] == [RATE, DROPOUT, "half-lives learned"]
+    assert [ax.get_title("left") for ax in panels] == [
+        RATE,
+        DROPOUT,
+        "half-lives learned, in days",
+        "half-lives learned, in moments",
+    ]
     other, best = panels[0].get_lines()
     assert list(best.get_xdata()) == [0, 2, 4, 6]  # type: ignore[arg-type]
     assert list(best.get_ydata()) == [0.01, 0.008, 0.001, 0.001]  # type: ignore[arg-type]
@@ -61,13 +68,20 @@ def test_a_panel_for_each_setting_and_one_for_the_half_lives() -> None:
     assert panels[0].get_yscale() == "log"
     assert panels[1].get_yscale() == "linear"
     (curve,) = panels[2].get_lines()
+    assert len(panels[3].get_lines()) == 1
     assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([2, 4], [3.0, 5.0])  # type: ignore[arg-type]
     said = [mark.text for mark in drawn.marks]
     assert f"{RATE} from epoch 3 on: 0.008" in said
-    assert f"half-life of {CURVE} after epoch 4: 5" in said
-    assert "search_schedule" not in figures(summary())
+    assert "half-life of recurrent, state 1 after epoch 4: 5 days" in [
+        text.replace("\u00a0", " ") for text in said
+    ]
+    assert schedule.figures(summary()) == {}
+    others = search_figures.figures(told())
+    assert "search_history" in others
+    assert not {"search_effects", "search_parallel"} & set(others)  # what changed on the way has no one value
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_tells_the_lineage_and_whether_it_replays() -> None:
     text = Page(render(told(), config_text="")).text
     assert "The schedule of the best member" in text
