@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.registry.registry import Registry
-from tests.conftest import ROOT
 from tests.harness.conftest import Command, run_main
+from tests.harness.drivers import kill_at
 from trainers.encoders import NeuralSettings
 
 pytestmark = pytest.mark.slow
@@ -56,27 +51,6 @@ def story(folder: Path) -> dict[str, Any]:
     return found
 
 
-def killed(folder: Path, rounds: int) -> None:
-    """The main job as a process of its own, killed once so many rounds are written down."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from harness.cli import main; main()", "run", "tiny.yaml", "--json"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        until = time.monotonic() + 400
-        while len(list(folder.glob(".lethe/runs/*/trials/rounds/*.json"))) < rounds:
-            assert process.poll() is None, "the run ended before it could be killed"
-            assert time.monotonic() < until, "no round was over"
-            time.sleep(0.02)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 def test_the_schedule_that_was_found_is_registered_and_told(folder: Path, lethe: Command) -> None:
     result = run_main("tiny.yaml")
     told = story(folder)
@@ -111,10 +85,8 @@ def test_the_schedule_that_was_found_is_registered_and_told(folder: Path, lethe:
 
 
 @pytest.mark.parametrize("rounds", [1, 7, 20])
-def test_killed_in_a_round_it_goes_on_and_ends_the_same(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, quick: None, rounds: int
-) -> None:
-    killed(folder, rounds)
+def test_killed_in_a_round_it_goes_on_and_ends_the_same(folder: Path, quick: None, rounds: int) -> None:
+    kill_at(folder, ".lethe/runs/*/trials/rounds/*.json", rounds)
     assert not list(folder.glob(".lethe/runs/*/told-*/result.json"))
     written = {file: file.stat().st_mtime_ns for file in folder.glob(".lethe/runs/*/trials/rounds/*.json")}
     assert len(written) >= rounds
