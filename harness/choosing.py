@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.workshop import Finetuned, Workshop
 from trainers.fits import Fits
 from trainers.model import ModelSettings
-from trainers.search import SearchResult
+from trainers.outcome import SearchResult
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from harness import source_digest
 from harness.data import open_store
 from harness.splits import SplitSettings
 from harness.stage import Stage
-from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
-from trainers.encoders.base import Scores
-from trainers.fits import Fits, Rising, fit_term
-from trainers.halving import HalvingSettings
-from trainers.model import ModelSettings, scaled
-from trainers.objective import Reached
-
-KEPT_SCORES = 160_000_000  # bytes of term scores a worker keeps
+from harness.trying import Judge
+from trainers import objective
+from trainers.fits import Fits
+from trainers.search_settings import Scheduler
 
 
 @dataclass(frozen=True)
@@ -39,6 +28,8 @@ class ValidationObjective:
         metric: its name.
         seed: of the fits that a trial has to do itself.
         scheduler: where trials are looked at before they are whole, or none.
+        rising: the labels of networks that each trial trains, though the pretrained ones may serve: those of a
+            population, which go on from one another.
     """
 
     store: str
@@ -47,7 +38,8 @@ class ValidationObjective:
     repeats: bool
     metric: str
     seed: int
-    scheduler: HalvingSettings | None = None
+    scheduler: Scheduler | None = None
+    rising: tuple[str, ...] = ()
 
     def about(self) -> dict[str, Any]:
         return {
@@ -59,146 +51,9 @@ class ValidationObjective:
 
     def key(self) -> str:
         scheduler = self.scheduler.model_dump(mode="json") if self.scheduler else None
-        return json.dumps([source_digest(), self.about(), self.seed, scheduler], sort_keys=True)
+        return json.dumps([source_digest(), self.about(), self.seed, scheduler, self.rising], sort_keys=True)
 
-    def open(self) -> Callable[[ModelSettings], Iterator[Reached]]:
+    def open(self) -> objective.Judge:
         stage = Stage.of(open_store(self.store), self.split, "val", self.repeats)
-        judge = Judge(stage, Fits(Path(self.fits)), self.seed, self.scheduler)
-        return lambda settings: judge.steps(settings, self.metric)
-
-
-class Judge:
-    """Judges models that share terms: what two of them have in common is scored once."""
-
-    def __init__(self, stage: Stage, fits: Fits, seed: int, scheduler: HalvingSettings | None = None) -> None:
-        self.stage, self.fits, self.seed, self.scheduler = stage, fits, seed, scheduler
-        # A trial that trains a term stops early on the very queries that it is judged on, as pretraining does.
-        self.data = replace(stage.training, validation=stage.queries)
-        self.scores: OrderedDict[tuple[str, int, int], Scores] = OrderedDict()
-
-    def values(self, settings: ModelSettings, metric: str) -> npt.NDArray[np.float64]:
-        """[Q] the metric of every query of the stage, of the whole trial."""
-        return next(reached.values for reached in self.steps(settings, metric) if reached.whole)
-
-    def steps(self, settings: ModelSettings, metric: str) -> Iterator[Reached]:
-        """A trial step by step: at the scheduler's rungs, and last where it is whole."""
-        rising = self._rising(settings)
-        encoders: dict[str, Encoder] = {key: one.encoder for key, one in rising.items()}
-        answering = [
-            _Answering(self, stage, part, settings, encoders, frozenset(rising))
-            for part, (_, stage) in enumerate(self._parts)
-        ]
-        for rung in self._epochs(rising):
-            for one in rising.values():
-                one.rise(rung)
-            if not all(one.over for one in rising.values()):
-                yield Reached(rung, answering[0].values(metric), whole=False)
-        for one in rising.values():
-            one.rise(math.inf)
-        found: list[npt.NDArray[np.float64]] = []
-        for (share, _), answers in zip(self._parts, answering, strict=True):
-            found.append(answers.values(metric))
-            if share < 1:
-                yield Reached(share, np.concatenate(found), whole=False)
-        values = np.empty(len(self.stage.queries))
-        values[self._order] = np.concatenate(found)
-        yield Reached(max([float(one.epochs) for one in rising.values()], default=1.0), values)
-
-    def _rising(self, settings: ModelSettings) -> dict[str, Rising]:
-        """The terms that this trial has to train and that are looked at on the way."""
-        if self.scheduler is None or self.scheduler.by == "users":
-            return {}
-        return {
-            _key(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
-            for term in settings.terms
-            if term.weight > 0 and issubclass(ENCODERS[term.kind], Neural) and not self.fits.serves(term)
-        }
-
-    def _epochs(self, rising: dict[str, Rising]) -> tuple[float, ...]:
-        """The rungs of a trial that trains these."""
-        if self.scheduler is None or not rising:
-            return ()
-        return self.scheduler.rungs(max(one.encoder.settings.training.epochs for one in rising.values()))
-
-    @cached_property
-    def _order(self) -> npt.NDArray[np.int64]:
-        """[Q] the queries in the order of the parts: by user, users as the seed shuffles them."""
-        if self.scheduler is None or self.scheduler.by == "epochs":
-            return np.arange(len(self.stage.queries))
-        _, user = np.unique(self.stage.users, return_inverse=True)
-        place = np.random.default_rng(self.seed).permutation(user.max() + 1)
-        return np.argsort(place[user], kind="stable")
-
-    @cached_property
-    def _parts(self) -> list[tuple[float, Stage]]:
-        """The stage in parts, each with the share of the users that it and those before it have; one part but for a
-        scheduler by users."""
-        if self.scheduler is None or self.scheduler.by == "epochs":
-            return [(1.0, self.stage)]
-        users = self.stage.users[self._order]
-        nth = np.concatenate(([0], np.cumsum(users[1:] != users[:-1])))
-        shares = (*self.scheduler.rungs(), 1.0)
-        ends = [int(np.searchsorted(nth, math.ceil(share * (nth[-1] + 1)))) for share in shares]
-        parts, begin = [], 0
-        for share, end in zip(shares, ends, strict=True):
-            if end > begin:
-                parts.append((share, self.stage.part(self._order[begin:end])))
-                begin = end
-        return parts
-
-    def fit(self, term: TermSettings) -> Encoder:
-        return fit_term(term, self.data, self.fits, repeats=self.stage.repeats, seed=self.seed)
-
-    def keep(self, key: tuple[str, int, int], scores: Scores) -> None:
-        self.scores[key] = scores
-        while sum(held.nbytes for held in self.scores.values()) > KEPT_SCORES:
-            self.scores.popitem(last=False)
-
-
-@dataclass(frozen=True)
-class _Answering:
-    """One model under judgement, in one part of the stage.
-
-    Attributes:
-        encoders: what was fitted for this model.
-        passing: whose encoders change from rung to rung: their scores are not kept.
-    """
-
-    judge: Judge
-    stage: Stage
-    part: int
-    settings: ModelSettings
-    encoders: dict[str, Encoder]
-    passing: frozenset[str]
-
-    def values(self, metric: str) -> npt.NDArray[np.float64]:
-        """[·] the metric of every query of the part."""
-        return self.stage.evaluate(self, (metric,), ()).values[metric]
-
-    def score(self, index: slice) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] | None = None
-        for term in self.settings.terms:
-            if term.weight > 0:
-                part = term.weight * self._term(term, index).astype(np.float64)
-                total = part if total is None else np.add(total, part, out=total)
-        assert total is not None  # a model has a term of positive weight
-        return total
-
-    def _term(self, term: TermSettings, index: slice) -> Scores:
-        """The term's scaled scores of a block of queries."""
-        key = (_key(term), self.part, index.start)
-        if key in self.judge.scores:
-            self.judge.scores.move_to_end(key)
-            return self.judge.scores[key]
-        if key[0] not in self.encoders:
-            self.encoders[key[0]] = self.judge.fit(term)
-        scores = scaled(term, self.encoders[key[0]].score(self.stage.histories(index)))
-        if key[0] not in self.passing:
-            self.judge.keep(key, scores)
-        return scores
-
-
-def _key(term: TermSettings) -> str:
-    """Names what a term scores: its fit, the forgetting of its profile, its scale."""
-    profile = term.model_dump(mode="json", include={"forgetting", "scale", "weights"})
-    return json.dumps([ENCODERS[term.kind].fit_key(term), profile], sort_keys=True)
+        judge = Judge(stage, Fits(Path(self.fits)), self.seed, self.scheduler, self.rising)
+        return lambda settings, start=None: judge.steps(settings, self.metric, start)

@@ -92,7 +92,9 @@ def publish(
             "reasons": counts.by_reason,
             "profile": summarise(workshop.store),
         },
-        "search": search_story(workshop, chosen.search, chosen.control_search) if chosen.search else None,
+        "search": search_story(workshop, chosen.search, chosen.control_search, chosen.fits)
+        if chosen.search
+        else None,
         "terms": curve_of_terms(outcome.package.model, workshop),
         "fading": fading(workshop),
         "training": training_story(workshop, chosen),

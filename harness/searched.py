@@ -6,9 +6,11 @@ from typing import Any
 
 import evaluators
 from harness.report.words import finite
+from harness.schedules import schedule_story
 from harness.workshop import Workshop
+from trainers.fits import Fits
 from trainers.forgetting import Forgetting, ForgettingSettings, build
-from trainers.search import Outcome, SearchResult
+from trainers.outcome import Outcome, SearchResult
 
 IMPORTANCE_NOTE = (
     "Share of each parameter in reaching the best trials (PED-ANOVA). Parameters that only some families have are "
@@ -16,8 +18,14 @@ IMPORTANCE_NOTE = (
 )
 
 
-def search_story(workshop: Workshop, found: SearchResult, control: SearchResult | None) -> dict[str, Any]:
-    """The search: its trials, the families side by side, how much each parameter mattered, how sure the choice is."""
+def search_story(
+    workshop: Workshop, found: SearchResult, control: SearchResult | None, fits: Fits
+) -> dict[str, Any]:
+    """The search: its trials, the families side by side, how much each parameter mattered, how sure the choice is.
+
+    Args:
+        fits: those that serve the best trial's model.
+    """
     users = workshop.val.users
     ranking = found.ranking
     best = ranking[0]
@@ -68,6 +76,7 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
                 "family": "none" if is_control else found.space.family_of(trial.params),
                 "control": is_control,
                 "params": trial.params,
+                "rounds": [step.value for step in trial.steps if step.value is not None],
             }
             for trial, is_control in trials
         ],
@@ -76,6 +85,8 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
         "families": families,
         "families_of": _searched_terms(found),
         "scheduler": _scheduler(workshop),
+        "epochs": _epochs(workshop, found, control),
+        "schedule": schedule_story(workshop, found, fits),
         "warm_start": _warm_start(found),
         "sure": sure,
     }
@@ -109,6 +120,14 @@ def _searched_terms(found: SearchResult) -> str:
 def _scheduler(workshop: Workshop) -> dict[str, Any] | None:
     settings = workshop.settings.search
     return settings.scheduler.model_dump(mode="json") if settings and settings.scheduler else None
+
+
+def _epochs(workshop: Workshop, found: SearchResult, control: SearchResult | None) -> float | None:
+    """How many epochs all trials trained that did not fail, the control's among them; None where nobody counted."""
+    settings = workshop.settings.search
+    if not (settings and settings.scheduler and settings.scheduler.by == "epochs"):
+        return None
+    return sum(trial.at for each in (found, control) if each for trial in each.trials)
 
 
 def _warm_start(found: SearchResult) -> dict[str, Any] | None:

@@ -155,7 +155,7 @@ class RunSettings(_Settings):
     @model_validator(mode="after")
     def _agree(self) -> RunSettings:
         if self.search:
-            self.search.space.check(self.model)
+            self.search.check(self.model)
             _per_query(self.search.metric, "search.metric")
         if self.registry and self.registry.gate.metric:
             _per_query(self.registry.gate.metric, "registry.gate.metric")
@@ -289,7 +289,8 @@ def _place(loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
     for number, part in enumerate(loc):
         inside = [found for model in here for found in _models(_annotation(model, part))]
         of_kind = [model for model in here if _default(model, "kind") == part]
-        if of_kind and isinstance(loc[number - 1], int):
+        named = any(part in model.model_fields for model in here)
+        if of_kind and (isinstance(loc[number - 1], int) or not named):
             here = of_kind
             continue
         steps.append(str(part))

@@ -7,10 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.report.words import intervals_of_their_own, stamp
+from harness.report.words import compact, intervals_of_their_own, stamp
 
 out = Console(highlight=False)
 
+HALF_LIVES_SHOWN = 4  # of a schedule; JSON and the report have them all
 EVENTS_SHOWN = 5  # behind an item; JSON has them all
 
 
@@ -130,8 +131,31 @@ def show_search(result: dict[str, Any]) -> None:
             entry["family"], entry["clock"], half, str(entry["trials"]), f"{entry['value']:.4f}", *differences
         )
     out.print(table)
+    if result["schedule"]:
+        _show_schedule(result["schedule"])
     counts = f"{result['trials']} trials, {result['failed']} failed, {result['stopped']} stopped early"
-    out.print(f"{counts}; best {result['best']['trial']}")
+    trained = f"; {result['epochs']:g} epochs with those under `none`" if result["epochs"] else ""
+    out.print(f"{counts}{trained}; best {result['best']['trial']}", markup=False)
+
+
+def _show_schedule(schedule: dict[str, Any]) -> None:
+    """The settings of the best member, round by round, and the half-lives that its curves had."""
+    steps = schedule["steps"]
+    names = list(steps[0]["params"])
+    half_lives = list(dict.fromkeys(name for step in steps for name in step["told"]))[:HALF_LIVES_SHOWN]
+    table = _table("epochs", "by", *names, *(f"half-life of {name}" for name in half_lives), "validation")
+    for step in steps:
+        settings = [compact(step["params"][name]) for name in names]
+        told = [compact(step["told"][name]) if name in step["told"] else "–" for name in half_lives]
+        epochs = f"{step['begin'] + 1} to {step['until']}"
+        table.add_row(epochs, step["member"], *settings, *told, _shown(step["value"]))
+    out.print(table)
+    again = schedule["replayed"]
+    same = "the very same figures" if again["same"] else f"{again['difference']:+.4f} to the search"
+    kept = ", ".join(
+        f"{label} at its best after epoch {epoch}" for label, epoch in schedule["best_epoch"].items()
+    )
+    out.print(f"trained from the start by this schedule: {again['value']:.4f}, {same}; {kept}", markup=False)
 
 
 def show_decision(result: dict[str, Any]) -> None:

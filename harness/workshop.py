@@ -35,8 +35,10 @@ from trainers.forgetting import ForgettingSettings
 from trainers.learning import named
 from trainers.model import Model, ModelSettings
 from trainers.objective import Subject
+from trainers.outcome import SearchResult
+from trainers.population import labels
 from trainers.pretrain import Fit, Resources, fit, watch
-from trainers.search import NoRoom, SearchResult, search
+from trainers.search import NoRoom, search
 from trainers.space import Range
 from trainers.warm import Former, Unlike
 
@@ -241,6 +243,7 @@ class Workshop:
             settings.metric,
             settings.seed,
             settings.search.scheduler if settings.search else None,
+            labels(settings.search.space) if settings.search and settings.search.population else (),
         )
 
     def search(self, fits: Fits) -> tuple[SearchResult, SearchResult]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainers.curve import Curve
 from trainers.loop import Training
 
 SUFFIX = ".pt"
@@ -41,7 +40,7 @@ class Checkpoints:
         partial = self.folder / f".{name}.part"
         try:
             with partial.open("wb") as file:
-                torch.save({**vars(training), "curve": training.curve.to_dict(), "of": dict(self.of)}, file)
+                torch.save({**training.plain(), "of": dict(self.of)}, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.folder / name)
@@ -66,7 +65,7 @@ class Checkpoints:
         """The latest one that is whole, and those after it that are not."""
         broken: list[str] = []
         for name in reversed(self.names()):
-            if _whole(self.folder / name):
+            if whole(self.folder / name):
                 return name, broken
             broken.append(name)
         return None, broken
@@ -84,10 +83,10 @@ class Checkpoints:
                     f"{self.folder / name} is a checkpoint of another training: its `{key}` is {found.get(key)!r}, and "
                     f"{value!r} is asked for; remove {self.folder} to begin anew."
                 )
-        return replace(Training(**saved), curve=Curve(**saved["curve"]))
+        return Training.of_plain(saved)
 
 
-def _whole(file: Path) -> bool:
+def whole(file: Path) -> bool:
     """Whether all that was written is there, bit for bit (each record has a checksum)."""
     try:
         with zipfile.ZipFile(file) as records:

@@ -15,11 +15,13 @@ import numpy as np
 from ray import tune
 from ray.tune.search import Searcher
 
+from trainers.course import Task
 from trainers.halving import Reading
-from trainers.ledger import Entry, Ledger
+from trainers.ledger import Entry
 from trainers.model import ModelSettings
-from trainers.objective import Objective, Subject
-from trainers.proposals import Proposals
+from trainers.objective import Judge, Objective, Subject
+from trainers.proposals import Search
+from trainers.records import Records
 from trainers.remote import told
 
 CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
@@ -29,33 +31,31 @@ class Turns(Searcher):
     """Deals out the trials of several searches, the search that is least far first; what each proposes depends on its
     own trials alone."""
 
-    def __init__(self, searches: Sequence[Proposals], over: Callable[[], None]) -> None:
+    def __init__(self, searches: Sequence[Search], over: Callable[[], None]) -> None:
         super().__init__(metric="value", mode="max")
         self.searches = searches
         self._over = over
-        self._places: dict[str, tuple[int, int]] = {}
+        self._tasks: dict[str, tuple[int, Task]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if all(search.over for search in self.searches):
             return str(Searcher.FINISHED)
         for place in sorted(range(len(self.searches)), key=lambda place: self.searches[place].proposed):
-            if (proposed := self.searches[place].propose()) is not None:
-                number, params = proposed
-                self._places[trial_id] = place, number
-                cutoffs = self.searches[place].cutoffs[number]
-                return {"search": place, "number": number, "params": params, "cutoffs": cutoffs}
+            if (task := self.searches[place].propose()) is not None:
+                self._tasks[trial_id] = place, task
+                return {"search": place, **task.to_dict()}
         return None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        place, number = self._places[trial_id]
+        place, task = self._tasks[trial_id]
         search = self.searches[place]
         if error or not result or result.get("error") or "readings" not in result:
-            search.tell(number, None)
+            search.tell(task.number, None)
         else:
             entry = Entry(tuple(result["readings"]), result["value"])
-            search.tell(number, entry.value, entry.readings, entry.stop(search.cutoffs[number]))
+            search.tell(task.number, entry.value, entry.readings, entry.stop(task.cutoffs))
         self._over()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,56 +84,54 @@ class Trial(tune.Trainable):
         seconds: float | None,
     ) -> None:
         self.subjects, self.crew, self.seconds = subjects, crew, seconds
-        self.ledger = Ledger(folder, objective.key())
+        self.records = Records(folder, objective.key())
         self.judge = objective.open()
         self.reset_config(config)
         wait_for_crew(crew, size)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.place: int = new_config["search"]
-        self.number: int = new_config["number"]
-        self.params = new_config["params"]
-        self.cutoffs: Sequence[Reading] = new_config["cutoffs"]
+        self.task = Task(**{name: new_config[name] for name in Task.names()})
         return True
 
     def step(self) -> dict[str, Any]:
         try:
-            settings = self.subjects[self.place].at(self.params)
+            settings = self.subjects[self.place].along(self.task.course)
             # A search that was killed may have finished later trials than the first missing, and a proposal may repeat.
-            entry = self.ledger.find(settings, self.cutoffs)
+            entry = self.records.find(settings, self.task)
             if entry is None:
-                with at_most(self.seconds, late_file(self.crew, self.place, self.number)):
-                    entry = self._run(settings)
+                with at_most(self.seconds, late_file(self.crew, self.place, self.task.number)):
+                    entry = carry_out(self.task, settings, self.judge, self.records)
         except Exception as error:
             # A result like others: Tune would end the actor, and with it all that it has read.
             return {"value": None, "readings": [], "error": told(error), "done": True}
         return {"value": entry.value, "readings": list(entry.readings), "error": None, "done": True}
-
-    def _run(self, settings: ModelSettings) -> Entry:
-        """Judge a model until it is stopped or whole, and write it down."""
-        started = time.monotonic()
-        readings: list[Reading] = []
-        bar = dict(self.cutoffs)
-        whole = None
-        for reached in self.judge(settings):
-            value = float(reached.values.mean())
-            if not np.isfinite(value):
-                raise FloatingPointError(f"the metric is {value}")
-            if reached.whole:
-                whole = reached.values
-                break
-            readings.append((reached.at, value))
-            if value < bar.get(reached.at, -np.inf):
-                break
-        seconds = time.monotonic() - started
-        self.ledger.enter(settings, whole, seconds, params=self.params, readings=readings)
-        return Entry(tuple(readings), None if whole is None else float(whole.mean()))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         pass
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         pass
+
+
+def carry_out(task: Task, settings: ModelSettings, judge: Judge, records: Records) -> Entry:
+    """Judge a model until the task is done or the trial stopped, and write it down.
+
+    Raises:
+        FloatingPointError: the metric is no number.
+    """
+    started = time.monotonic()
+    readings: list[Reading] = []
+    bar = dict(task.cutoffs)
+    for reached in judge(settings, records.start(settings, task)):
+        value = float(reached.values.mean())
+        if not np.isfinite(value):
+            raise FloatingPointError(f"the metric is {value}")
+        if not reached.whole:
+            readings.append((reached.at, value))
+        if reached.whole or reached.at == task.until or value < bar.get(reached.at, -np.inf):
+            break
+    return records.enter(settings, task, reached, readings, time.monotonic() - started)
 
 
 def wait_for_crew(folder: Path, size: int) -> None:

@@ -11,8 +11,10 @@ import torch
 
 from trainers.ahead import ahead
 from trainers.encoders.neural import Neural, popularity
-from trainers.log import IntArray, Queries, TrainingData, ranges
+from trainers.forgetting import build
+from trainers.log import DAY, IntArray, Queries, TrainingData, ranges
 from trainers.losses import Negatives, Shares
+from trainers.optimise import OptimiseSettings
 from trainers.sequences import Batch, Windows, batches, by_user
 from trainers.spread import Objective, Part, Spread, State
 from trainers.workers import ALONE, Workers
@@ -20,25 +22,52 @@ from trainers.workers import ALONE, Workers
 LOGITS = 2**26  # of a block of validation, 256 MB
 
 
-class Epochs:
-    """Passes over the training moments, the same for any number of workers."""
+def example_weights(
+    data: TrainingData, moments: Queries, settings: OptimiseSettings
+) -> npt.NDArray[np.float64]:
+    """[Q] the retention of each training moment's age at the cut, the forgetting term in the loss, times its number of
+    items to the power `by_items`."""
+    forgetting = build(settings.forgetting)
+    user = data.log.users_of(moments.begin)
+    last = data.log.moments[data.stop[user] - 1]
+    later = last - data.log.moments[moments.end]  # the moment's own events begin at row `end`
+    left = forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
+    return left * np.diff(moments.target_offsets) ** settings.by_items
 
-    def __init__(
-        self,
-        model: Spread,
-        data: TrainingData,
-        moments: Queries,
-        weights: npt.NDArray[np.float64],
-        repeats: bool,
-        seed: int,
-    ) -> None:
-        self.model, self.data, self.weights, self.repeats, self.seed = model, data, weights, repeats, seed
-        self.encoder, self.settings, self.workers = model.encoder, model.settings, model.workers
+
+class Epochs:
+    """Passes over the training moments, the same for any number of workers.
+
+    Raises:
+        ValueError: there is no moment to train on, or nothing is left of any.
+    """
+
+    def __init__(self, model: Spread, data: TrainingData, moments: Queries, repeats: bool, seed: int) -> None:
+        self.model, self.data, self.moments, self.repeats, self.seed = model, data, moments, repeats, seed
+        self.encoder, self.workers = model.encoder, model.workers
+        self.course = self.settings = model.settings
+        self.weights = self._weigh()
         self.windows = Windows.of(moments, self.encoder.settings.max_history, self.settings.overlap)
         sampled = self.settings.loss.kind != "full"
         counted = Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data))) if sampled else None
         device = self.workers.device
         self.draws = Shares(counted.each.to(device), counted.total.to(device)) if counted else None
+
+    def turn(self, epochs: int) -> None:
+        """Go by what the settings are in the epoch that follows so many."""
+        before, self.settings = self.settings, self.course.after(epochs)
+        if (before.forgetting, before.by_items) != (self.settings.forgetting, self.settings.by_items):
+            self.weights = self._weigh()
+        self.model.turn(self.settings, self.course.dropout_after(epochs))
+
+    def _weigh(self) -> npt.NDArray[np.float64]:
+        weights = example_weights(self.data, self.moments, self.settings)
+        if not weights.any():
+            raise ValueError(
+                f"`{self.encoder.settings.label}`: training needs a moment with a history of which its loss forgetting "
+                f"leaves something, but got {len(self.moments)} moments; raise the half-life of `training.forgetting`."
+            )
+        return weights
 
     def run(
         self, number: int, done: int, sums: npt.NDArray[np.float64], average: State | None

@@ -8,7 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -18,9 +18,6 @@ from trainers.encoders import ENCODERS, ClosedForm, Encoder, Neural, NeuralSetti
 from trainers.encoders.base import EncoderSettings
 from trainers.log import TrainingData
 from trainers.model import Model, ModelSettings, term_file
-
-if TYPE_CHECKING:
-    from trainers.loop import Training  # torch takes seconds to import
 
 FIT_FILE = "fit.json"
 NOTES_FILE = "notes.txt"
@@ -174,65 +171,6 @@ def fit_neural(
     training = encoder.settings.training
     curve = optimise(encoder, data, data.moments(), training, repeats=repeats, seed=seed, epochs=epochs)
     return encoder, curve
-
-
-class Rising:
-    """A neural term that trains in this process, and may be looked at on the way.
-
-    Attributes:
-        encoder: with the parameters of the best epoch so far.
-        epochs: how many it has trained.
-        over: whether it has come to its end.
-    """
-
-    def __init__(self, term: TermSettings, data: TrainingData, *, repeats: bool, seed: int = 0) -> None:
-        import torch
-
-        torch.manual_seed(seed)
-        encoder = ENCODERS[term.kind](term, len(data.catalogue))
-        assert isinstance(encoder, Neural)
-        encoder.begin(data, repeats=repeats, seed=seed)
-        self.encoder, self.data, self.repeats, self.seed = encoder, data, repeats, seed
-        self.over = False
-        self._training: Training | None = None
-
-    @property
-    def epochs(self) -> int:
-        return len(self._training.curve.loss) if self._training else 0
-
-    def rise(self, epochs: float) -> None:
-        """Train on until so many epochs are done in all, or to the end of the training if that comes before."""
-        from trainers.loop import optimise
-
-        def look(training: Training) -> None:
-            self._training = training
-            if self.epochs >= epochs:
-                raise _Pause
-
-        if self.over or self.epochs >= epochs:
-            return
-        settings = self.encoder.settings.training
-        moments = self.data.moments()
-        try:
-            optimise(
-                self.encoder,
-                self.data,
-                moments,
-                settings,
-                repeats=self.repeats,
-                seed=self.seed,
-                resume=self._training,
-                keep=look,
-            )
-            self.over = True
-        except _Pause:
-            assert self._training is not None
-            # What goes on from here is in `_training`; what is looked at is the best so far.
-            self.encoder.module.load_state_dict(self._training.best)
-
-
-class _Pause(Exception):
-    """Leaves a training in the middle."""
 
 
 def fit_model(

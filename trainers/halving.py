@@ -14,7 +14,7 @@ whole. With `ahead` = 1 the decisions are those of Ray's scheduler, trial by tri
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,8 +35,9 @@ class HalvingSettings(BaseModel):
 
     Attributes:
         kind: `asha`.
-        by: `epochs`, of the neural terms that a trial trains; or `users`, the share of the validation users whose
-            queries are answered, for closed forms, whose cost is answering.
+        by: `epochs`, of the neural terms that a trial trains; or `users`: of the training users, whose events such
+            terms are trained on, anew at each rung and judged on all validation users; in a trial that trains none, of
+            the validation users whose queries are answered, since answering is what closed forms cost.
         grace: no trial is stopped before so many epochs (1 by default), or so large a share (a ninth by default).
         factor: each rung is so many times the one before, and lets one in so many pass.
     """
@@ -47,6 +48,9 @@ class HalvingSettings(BaseModel):
     by: Literal["epochs", "users"] = "epochs"
     grace: float | None = Field(None, gt=0)
     factor: float = Field(3.0, gt=1, le=100)
+
+    latest: ClassVar[bool] = False
+    """Whether a look is at the parameters as they are there, not at the best so far."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

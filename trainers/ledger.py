@@ -30,11 +30,13 @@ class Entry:
         readings: its values on the way, as (epochs or share of users, value), where a search looks at such.
         value: of the whole trial; None for one that was stopped after the last of the readings.
         file: of the whole trial's values by query.
+        at: how far it came, in epochs or share of users.
     """
 
     readings: tuple[Reading, ...]
     value: float | None = None
     file: str | None = None
+    at: float = 0.0
 
     def stop(self, cutoffs: Sequence[Reading]) -> Stop | None:
         """Where these cut-offs stop the trial; None where they let it end."""
@@ -71,9 +73,10 @@ class Ledger:
         with suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(file.read_text())
             np.load(values, mmap_mode="r")
-            return Entry(_readings(content), float(content["value"]), str(values))
+            return Entry(_readings(content), float(content["value"]), str(values), float(content["at"]))
         with suppress(OSError, ValueError, KeyError, TypeError):
-            entry = Entry(_readings(json.loads(file.with_suffix(STOPPED).read_text())))
+            content = json.loads(file.with_suffix(STOPPED).read_text())
+            entry = Entry(_readings(content), at=float(content["at"]))
             if entry.serves(cutoffs):
                 return entry
         return None
@@ -86,6 +89,7 @@ class Ledger:
         *,
         params: dict[str, Any] | None = None,
         readings: Sequence[Reading] = (),
+        at: float = 0.0,
     ) -> None:
         """Write a trial down; without `values` it was stopped.
 
@@ -99,6 +103,7 @@ class Ledger:
             "seconds": seconds,
             "params": params or {},
             "readings": list(readings),
+            "at": at,
             "model": settings.model_dump(mode="json"),
         }
         text = json.dumps(content).encode()

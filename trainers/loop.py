@@ -15,8 +15,7 @@ from trainers.computing import PLAIN, ComputeSettings
 from trainers.curve import Curve
 from trainers.encoders.neural import Neural
 from trainers.epochs import Epochs, validation_loss
-from trainers.forgetting import build
-from trainers.log import DAY, Queries, TrainingData
+from trainers.log import Queries, TrainingData
 from trainers.optimise import OptimiseSettings
 from trainers.spread import Replicated, Spread, State
 from trainers.touched import Touched
@@ -45,18 +44,14 @@ class Training:
     sums: list[list[float]] = field(default_factory=list)
     random: list[list[torch.Tensor]] = field(default_factory=list)
 
+    def plain(self) -> dict[str, Any]:
+        """As tensors, numbers and names."""
+        return {**vars(self), "curve": self.curve.to_dict()}
 
-def example_weights(
-    data: TrainingData, moments: Queries, settings: OptimiseSettings
-) -> npt.NDArray[np.float64]:
-    """[Q] the retention of each training moment's age at the cut, the forgetting term in the loss, times its number of
-    items to the power `by_items`."""
-    forgetting = build(settings.forgetting)
-    user = data.log.users_of(moments.begin)
-    last = data.log.moments[data.stop[user] - 1]
-    later = last - data.log.moments[moments.end]  # the moment's own events begin at row `end`
-    left = forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
-    return left * np.diff(moments.target_offsets) ** settings.by_items
+    @classmethod
+    def of_plain(cls, saved: dict[str, Any]) -> Training:
+        """What `plain` gave."""
+        return cls(**{**saved, "curve": Curve(**saved["curve"])})
 
 
 def spread(encoder: Neural, settings: OptimiseSettings, compute: ComputeSettings, workers: Workers) -> Spread:
@@ -94,7 +89,7 @@ def optimise(
 ) -> Curve:
     """Train `encoder` on `moments`; it ends with the parameters of the best epoch.
 
-    A step's loss is Σ w·loss / Σ w over its batch, w as in `example_weights`; the batches are the
+    A step's loss is Σ w·loss / Σ w over its batch, w as in `trainers.epochs.example_weights`; the batches are the
     same for any number of workers, and each worker computes its share of every batch.
 
     Args:
@@ -112,13 +107,8 @@ def optimise(
     """
     torch.manual_seed(seed + workers.rank)
     validation = data.validation if epochs is None else None
-    weights = example_weights(data, moments, settings)
-    if not weights.any():
-        raise ValueError(
-            f"`{encoder.settings.label}`: training needs a moment with a history of which its loss forgetting leaves "
-            f"something, but got {len(moments)} moments; raise the half-life of `training.forgetting`."
-        )
     model = spread(encoder, settings, compute, workers)
+    passes = Epochs(model, data, moments, repeats, seed)
 
     def judge() -> float:
         assert validation is not None
@@ -158,9 +148,9 @@ def optimise(
         )
         clock.reset()
 
-    passes = Epochs(model, data, moments, weights, repeats, seed)
     total = epochs if epochs is not None else settings.epochs
     while len(curve.loss) < total and not _patience_spent(curve, validation is not None, settings.patience):
+        passes.turn(len(curve.loss))
         for done, summed in passes.run(len(curve.loss), batch, sums, average):
             sums = summed
             if clock.strikes():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trainers.changes import Change, check_order, in_force
 from trainers.forgetting import ForgettingSettings
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class OptimiseSettings(BaseModel):
         optimiser: `adamw` (Loshchilov & Hutter 2019) or `sgd` (with momentum 0.9).
         rate: the learning rate, reached after `warmup` steps.
         schedule: whether it then stays (`constant`) or falls in a straight line to a tenth by the last of `epochs`.
+        decay_rate: the rate of the parameters of forgetting functions (learned curves, states of `recurrent`, `own`
+            logits) is so many times `rate`; at 0 they stay where they begin.
         weight_decay: of matrices; decoupled for `adamw`, in the gradient for `sgd`.
         clip: the gradient's norm is at most this.
         batch: training moments a step, over all workers together.
@@ -63,6 +66,8 @@ class OptimiseSettings(BaseModel):
             epoch takes less time, most of all where histories are long.
         by_items: a moment with n items counts n to this power in the loss; 0: all moments alike, 1: all items alike.
         forgetting: each training moment is weighted in the loss by the retention of its age at the cut.
+        changes: what of all this is otherwise from some epoch on, as `[{after: 3, rate: 0.004}]`: a schedule that
+            population based training found, or one made by hand.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +76,7 @@ class OptimiseSettings(BaseModel):
     rate: float = Field(0.001, gt=0)
     schedule: Literal["constant", "linear"] = "constant"
     warmup: int = Field(0, ge=0)
+    decay_rate: float = Field(1.0, ge=0)
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
     batch: int = Field(256, ge=1)
@@ -81,6 +87,12 @@ class OptimiseSettings(BaseModel):
     overlap: float = Field(1.0, ge=0, le=1)
     by_items: float = Field(0.0, ge=0, le=1)
     forgetting: ForgettingSettings = ForgettingSettings()
+    changes: tuple[Change, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> OptimiseSettings:
+        check_order(self.changes, self.epochs)
+        return self
 
     @model_validator(mode="after")
     def _sparse(self) -> OptimiseSettings:
@@ -91,28 +103,57 @@ class OptimiseSettings(BaseModel):
             )
         return self
 
+    def after(self, epochs: int) -> Self:
+        """As it stands in the epoch that follows so many, its changes left as they are."""
+        force = in_force(self.changes, epochs)
+        return self.model_copy(update={name: force[name] for name in force if name != "dropout"})
+
+    def dropout_after(self, epochs: int) -> float | None:
+        """The dropout of that epoch, where a change has made it another than the term's."""
+        return in_force(self.changes, epochs).get("dropout")
+
     def build(
-        self, parameters: Iterable[torch.nn.Parameter], *, over_workers: bool = False
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        fading: Iterable[torch.nn.Parameter] = (),
+        *,
+        over_workers: bool = False,
     ) -> torch.optim.Optimizer:
-        """The optimiser of these parameters; `over_workers` deals its state out among all workers."""
+        """The optimiser of these parameters, of which `steer` sets the rates; `fading` are those among them that say
+        how interest fades; `over_workers` deals its state out among all workers."""
         import torch  # here, so that reading a configuration does not wait for it
 
         # A learned curve has more axes than a matrix: decay would pull its half-life towards one day. What has no axis
         # is never sharded, and an optimiser takes in either kind at once.
-        groups: list[dict[str, Any]] = [
-            {"params": [], "weight_decay": decay} for decay in (self.weight_decay, 0.0, 0.0)
-        ]
+        fades = {id(parameter) for parameter in fading}
+        groups: dict[tuple[bool, int], dict[str, Any]] = {}
         for parameter in parameters:
-            groups[0 if parameter.ndim == 2 else 1 if parameter.ndim else 2]["params"].append(parameter)
-        groups = [group for group in groups if group["params"]]
+            mine, axes = id(parameter) in fades, 2 if parameter.ndim == 2 else min(parameter.ndim, 1)
+            shrinks = axes == 2 and not mine
+            group = groups.setdefault(
+                (mine, axes),
+                {
+                    "params": [],
+                    "weight_decay": self.weight_decay * shrinks,
+                    "shrinks": shrinks,
+                    "fades": mine,
+                },
+            )
+            group["params"].append(parameter)
         adamw = self.optimiser == "adamw"
         kind: type[torch.optim.Optimizer] = torch.optim.AdamW if adamw else torch.optim.SGD
         more: dict[str, Any] = {"lr": self.rate, **({"fused": True} if adamw else {"momentum": 0.9})}
         if over_workers:
             from torch.distributed.optim import ZeroRedundancyOptimizer
 
-            return ZeroRedundancyOptimizer(groups, kind, **more)
-        return kind(groups, **more)
+            return ZeroRedundancyOptimizer(list(groups.values()), kind, **more)
+        return kind(list(groups.values()), **more)
+
+    def steer(self, optimiser: torch.optim.Optimizer, rate: float) -> None:
+        """Set what the next step of an optimiser that `build` made goes by."""
+        for group in optimiser.param_groups:
+            group["lr"] = rate * (self.decay_rate if group["fades"] else 1.0)
+            group["weight_decay"] = self.weight_decay if group["shrinks"] else 0.0
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, of `steps` that `epochs` have."""

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from trainers.course import Course, Step, Task
 from trainers.halving import Reading, Stop
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Search(Protocol):
+    """What says what to try next."""
+
+    @property
+    def total(self) -> int:
+        """How many tasks there are, failed ones aside."""
+
+    @property
+    def proposed(self) -> int:
+        """How many have been proposed."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to propose."""
+
+    @property
+    def through(self) -> float:
+        """The epochs before which nobody goes on from anything any more."""
+
+    def propose(self) -> Task | None:
+        """The next task; None while those it depends on are not over, and after the last."""
+
+    def put_back(self) -> None:
+        """The latest task, to be proposed again."""
+
+    def tell(
+        self, number: int, value: float | None, readings: Sequence[Reading] = (), stop: Stop | None = None
+    ) -> None:
+        """A task is over: whole, failed (None), or ended on the way."""
+
+    def trial_of(self, number: int) -> int:
+        """The trial that a task is a part of."""
+
+    def course(self, trial: int) -> Course:
+        """The parameters of a trial, as far as it has come."""
+
+    def stop(self, trial: int) -> Stop | None:
+        """Where a trial was stopped, if it was."""
+
+    def steps(self, trial: int) -> tuple[Step, ...]:
+        """How its training came about, where that is a story."""
+
+    def importance(self) -> dict[str, float]:
+        """The share of each parameter in reaching the best trials, where it can be told."""
 
 
 class Proposals:
@@ -39,7 +88,7 @@ class Proposals:
         self.space = space
         self.total = settings.trials
         self.ahead = settings.ahead
-        self.scheduler = settings.scheduler
+        self.halving = settings.halving
         self.asked: list[optuna.Trial] = []
         self.params: list[Params] = []
         self.cutoffs: list[tuple[Reading, ...]] = []
@@ -62,8 +111,8 @@ class Proposals:
             value = stop.value
         self.values[number] = value
 
-    def propose(self) -> tuple[int, Params] | None:
-        """The next trial's number and parameters; None while trials it depends on are not over, and after the last."""
+    def propose(self) -> Task | None:
+        """The next trial; None while trials it depends on are not over, and after the last."""
         number = self._next
         if number == self.total:
             return None
@@ -72,12 +121,12 @@ class Proposals:
                 return None
             self._learn(number - self.ahead + 1)
             known = (self.readings.get(known, ()) for known in range(self._learned))
-            self.cutoffs.append(self.scheduler.cutoffs(known) if self.scheduler else ())
+            self.cutoffs.append(self.halving.cutoffs(known) if self.halving else ())
             trial = self.study.ask()
             self.params.append(self.space.suggest(trial))
             self.asked.append(trial)
         self._next += 1
-        return number, self.params[number]
+        return Task(number, self.course(number), self.cutoffs[number])
 
     def put_back(self) -> None:
         """The latest trial, to be proposed again."""
@@ -89,9 +138,30 @@ class Proposals:
         return self._next
 
     @property
+    def through(self) -> float:
+        """Nothing is left on the way."""
+        return math.inf
+
+    @property
     def over(self) -> bool:
         """Whether every trial has been proposed."""
         return self._next == self.total
+
+    def trial_of(self, number: int) -> int:
+        """Whose task it was: each trial is one."""
+        return number
+
+    def course(self, number: int) -> Course:
+        """The parameters of a trial, which stay."""
+        return ((0, self.params[number]),)
+
+    def stop(self, number: int) -> Stop | None:
+        """Where a trial was stopped."""
+        return self.stops.get(number)
+
+    def steps(self, number: int) -> tuple[Step, ...]:
+        """Nothing changes on the way."""
+        return ()
 
     def _learn(self, stop: int) -> None:
         for number in range(self._learned, stop):

@@ -8,85 +8,32 @@ on with the others, and ends with the same best. So it is with a scheduler too (
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from optuna.trial import FrozenTrial
 from ray import tune
 
 from trainers import cluster
 from trainers.crew import Trial, Turns, late_file
-from trainers.halving import Stop
-from trainers.ledger import Ledger
-from trainers.model import ModelSettings
+from trainers.members import Population
 from trainers.objective import Objective, Subject
-from trainers.proposals import Proposals
+from trainers.outcome import Outcome, SearchResult
+from trainers.proposals import Proposals, Search
+from trainers.records import Records
 from trainers.remote import reason
 from trainers.search_settings import SearchSettings
-from trainers.space import Params, Space
-from trainers.warm import Former, Known
+from trainers.warm import Former
 
 NO_RESULT = "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe"
 
 
 class NoRoom(ValueError):
     """A trial asks for more than there is, and nothing can make more."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A trial that is over: finished with a `value`, stopped early (`stop`), or failed with an `error`."""
-
-    number: int
-    params: Params
-    value: float | None
-    error: str | None = None
-    file: str | None = None
-    stop: Stop | None = None
-
-    @property
-    def name(self) -> str:
-        return f"trial-{self.number:03d}"
-
-    def per_query(self) -> npt.NDArray[np.float64]:
-        """[Q] the metric of every validation query."""
-        if self.file is None:
-            why = f"failed and has no values: {self.error}" if self.error else "was stopped before its end"
-            raise ValueError(f"`{self.name}` {why}")
-        values: npt.NDArray[np.float64] = np.load(self.file)
-        return values
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """All trials in the order of their proposal, and what was known of a former search."""
-
-    space: Space
-    model: ModelSettings
-    trials: list[Outcome]
-    importance: dict[str, float] = field(default_factory=dict)
-    known: Known | None = None
-
-    @property
-    def failed(self) -> list[Outcome]:
-        return [trial for trial in self.trials if trial.error is not None]
-
-    @property
-    def stopped(self) -> list[Outcome]:
-        return [trial for trial in self.trials if trial.stop is not None]
-
-    @property
-    def ranking(self) -> list[Outcome]:
-        """The finished trials, best first; of equals, the one proposed first. What was stopped is none of them."""
-        finished = [trial for trial in self.trials if trial.value is not None]
-        return sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))
-
-    def settings(self, trial: Outcome) -> ModelSettings:
-        return self.space.apply(self.model, trial.params)
 
 
 def search(
@@ -116,68 +63,79 @@ def search(
         subject.space.check(subject.model)
     if former is not None:
         former.check(objective.about())
+    subjects = [_patient(settings, subject) for subject in subjects]
     known = [former.known(subject) if former else None for subject in subjects]
     searches = [
-        Proposals(settings, subject.space, held.trials if held else ())
+        _proposing(settings, subject, held.trials if held else ())
         for subject, held in zip(subjects, known, strict=True)
     ]
-    ledger = Ledger(folder, objective.key())
-    ledger.sign(objective.about())
-    found = sum(
-        _replay(proposals, ledger, subject) for proposals, subject in zip(searches, subjects, strict=True)
-    )
-    total = settings.trials * len(subjects)
-    progress(found, total)
+    records = Records(folder, objective.key())
+    records.ledger.sign(objective.about())
+    found = sum(_replay(one, records, subject) for one, subject in zip(searches, subjects, strict=True))
+    progress(found, sum(one.total for one in searches))
     errors: dict[tuple[int, int], str] = {}
-    if found < total:
+    if not all(one.over for one in searches):
         errors = _run(settings, searches, subjects, objective, folder, found, progress)
+    if not errors:
+        records.rounds.forget(math.inf)
     return [
         SearchResult(
             subject.space,
             subject.model,
             [
-                _outcome(number, proposals, ledger, subject, errors.get((place, number)))
+                _outcome(number, one, records, subject, errors.get((place, number)))
                 for number in range(settings.trials)
             ],
-            proposals.importance(),
+            one.importance(),
             held,
         )
-        for place, (subject, proposals, held) in enumerate(zip(subjects, searches, known, strict=True))
+        for place, (subject, one, held) in enumerate(zip(subjects, searches, known, strict=True))
     ]
 
 
-def _replay(proposals: Proposals, ledger: Ledger, subject: Subject) -> int:
-    """Propose what the ledger already has, up to the first trial that it has not; returns how many."""
+def _patient(settings: SearchSettings, subject: Subject) -> Subject:
+    """The subject as a population trains it."""
+    if settings.population is None:
+        return subject
+    return replace(subject, model=settings.population.patient(subject.model, subject.space))
+
+
+def _proposing(settings: SearchSettings, subject: Subject, known: Sequence[FrozenTrial]) -> Search:
+    if settings.population is None:
+        return Proposals(settings, subject.space, known)
+    return Population(settings, settings.population, subject, known)
+
+
+def _replay(one: Search, records: Records, subject: Subject) -> int:
+    """Propose what is written down already, up to the first task that is not; returns how many."""
     found = 0
-    while (proposed := proposals.propose()) is not None:
-        number, params = proposed
-        cutoffs = proposals.cutoffs[number]
-        entry = ledger.find(subject.at(params), cutoffs)
+    while (task := one.propose()) is not None:
+        entry = records.find(subject.along(task.course), task)
         if entry is None:
-            proposals.put_back()
+            one.put_back()
             break
-        proposals.tell(number, entry.value, entry.readings, entry.stop(cutoffs))
+        one.tell(task.number, entry.value, entry.readings, entry.stop(task.cutoffs))
         found += 1
     return found
 
 
-def _outcome(
-    number: int, proposals: Proposals, ledger: Ledger, subject: Subject, error: str | None
-) -> Outcome:
-    params = proposals.params[number]
+def _outcome(number: int, one: Search, records: Records, subject: Subject, error: str | None) -> Outcome:
+    course = one.course(number)
+    params, model = course[-1][1], subject.along(course)
+    steps = tuple(records.told(model, step) for step in one.steps(number))
     if error is not None:
-        return Outcome(number, params, None, error)
-    if (stop := proposals.stops.get(number)) is not None:
-        return Outcome(number, params, None, stop=stop)
-    entry = ledger.find(subject.at(params))
+        return Outcome(number, params, None, error, steps=steps)
+    if (stop := one.stop(number)) is not None:
+        return Outcome(number, params, None, stop=stop, at=stop.at)
+    entry = records.ledger.find(model)
     if entry is None or entry.value is None:
-        return Outcome(number, params, None, NO_RESULT)
-    return Outcome(number, params, entry.value, file=entry.file)
+        return Outcome(number, params, None, NO_RESULT, steps=steps)
+    return Outcome(number, params, entry.value, file=entry.file, steps=steps, at=entry.at)
 
 
 def _run(
     settings: SearchSettings,
-    searches: Sequence[Proposals],
+    searches: Sequence[Search],
     subjects: Sequence[Subject],
     objective: Objective,
     folder: Path,
@@ -186,12 +144,13 @@ def _run(
 ) -> dict[tuple[int, int], str]:
     """Run what is left under Ray Tune; returns the errors of failed trials by their search and number."""
     cluster.connect()
-    total = settings.trials * len(subjects)
-    over = found
+    total = sum(one.total for one in searches)
+    over, rounds = found, Records(folder, objective.key()).rounds
 
     def one_over() -> None:
         nonlocal over
         over += 1
+        rounds.forget(min(one.through for one in searches))
         progress(over, total)
 
     # Of a failed trial the caller tells, with its name.
@@ -216,7 +175,7 @@ def _run(
             subjects=subjects,
             folder=folder.absolute(),
             crew=crew,
-            size=min(at_once, room, settings.ahead * len(subjects), total - found),
+            size=min(at_once, room, settings.side_by_side * len(subjects), total - found),
             seconds=settings.trial.seconds,
         ),
         settings.trial.resources(),
@@ -239,18 +198,19 @@ def _run(
         ),
     )
     grid = tuner.fit()
-    if len(grid) < total - found or any(
-        result.error is None and "value" not in (result.metrics or {}) for result in grid
-    ):
+    asked = sum(one.proposed for one in searches) - found
+    whole = len(grid) == asked and all(one.over for one in searches)
+    if not whole or any(result.error is None and "value" not in (result.metrics or {}) for result in grid):
         raise KeyboardInterrupt  # Tune takes an interrupt for an answer and returns as if all were well
     errors = {}
     for result in grid:
         place, number = result.config["search"], result.config["number"]
+        trial = searches[place].trial_of(number)
         if result.error is not None:  # its actor died with it
             late = late_file(crew, place, number).exists()
-            errors[place, number] = _late(settings) if late else reason(result.error)
+            errors[place, trial] = _late(settings) if late else reason(result.error)
         elif result.metrics["error"]:
-            errors[place, number] = result.metrics["error"]
+            errors[place, trial] = result.metrics["error"]
     return errors
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from trainers.halving import HalvingSettings
+from trainers.model import ModelSettings
+from trainers.population import PopulationSettings
 from trainers.space import Space
 
 
@@ -29,11 +33,27 @@ class TrialSettings(BaseModel):
         return {"cpu": self.cpus, **memory}
 
 
+def _kind(given: Any) -> str:
+    """Which scheduler is meant: the one that stops trials, where nothing is said."""
+    named = given.get("kind", "asha") if isinstance(given, dict) else getattr(given, "kind", "asha")
+    return str(named)
+
+
+Scheduler = Annotated[
+    Annotated[HalvingSettings, Tag("asha")] | Annotated[PopulationSettings, Tag("pbt")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind",
+        custom_error_message="`kind` must be asha (trials that lag are stopped) or pbt (settings change on the way).",
+    ),
+]
+
+
 class SearchSettings(BaseModel):
     """`{trials: 48, metric: ndcg@10, space: {own: {…}}}`.
 
     Attributes:
-        trials: how many, the starting points included.
+        trials: how many, the starting points included; with a population, its members.
         metric: what validation is ranked by.
         space: what varies.
         seed: of the proposals.
@@ -42,7 +62,8 @@ class SearchSettings(BaseModel):
         concurrent: the most trials at once; by default as many as the cluster has room for, and of each search never
             more than `ahead`.
         max_failed: so many trials may fail before the run counts as failed.
-        scheduler: stops trials early that lag behind; by default every trial is whole.
+        scheduler: `asha` stops trials early that lag behind (`trainers.halving`), `pbt` changes settings inside a
+            training (`trainers.population`); by default every trial is whole.
         trial: what one trial takes.
         warm_start: a former search on the same data and cuts: the id of its run (the name of its folder under `work`),
             a version of the registry, or the path of its folder. Its trials are known from the start.
@@ -57,6 +78,27 @@ class SearchSettings(BaseModel):
     ahead: int = Field(8, ge=1)
     concurrent: int | None = Field(None, ge=1)
     max_failed: int = Field(0, ge=0)
-    scheduler: HalvingSettings | None = None
+    scheduler: Scheduler | None = None
     trial: TrialSettings = TrialSettings()
     warm_start: str | None = None
+
+    @property
+    def side_by_side(self) -> int:
+        """So many trials of one search can run at once."""
+        return self.trials if self.population else self.ahead
+
+    @property
+    def halving(self) -> HalvingSettings | None:
+        """What stops trials early, if anything does."""
+        return self.scheduler if isinstance(self.scheduler, HalvingSettings) else None
+
+    @property
+    def population(self) -> PopulationSettings | None:
+        """What changes settings inside a training, if anything does."""
+        return self.scheduler if isinstance(self.scheduler, PopulationSettings) else None
+
+    def check(self, model: ModelSettings) -> None:
+        """ValueError where a model has not what the search asks for."""
+        self.space.check(model)
+        if self.population:
+            self.population.check(model, self.space)

@@ -46,6 +46,21 @@ class Range(BaseModel):
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         return int(middle) if isinstance(self.low, int) and isinstance(self.high, int) else middle
 
+    def at(self, share: float) -> int | float:
+        """The value so far along the range, from 0 to 1.
+
+        >>> Range(low=1.0, high=100.0, log=True).at(0.5), Range(low=0, high=10).at(0.26)
+        (10.0, 3)
+        """
+        if self.log:
+            return self.inside(self.low * (self.high / self.low) ** share)
+        return self.inside(self.low + share * (self.high - self.low))
+
+    def inside(self, value: float) -> int | float:
+        """The nearest value of the range."""
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return min(max(round(value) if whole else float(f"{value:.6g}"), self.low), self.high)
+
     def samples(self) -> list[int | float]:
         """Values of every sort that it can give: its ends, and a broken number where it gives such."""
         whole = isinstance(self.low, int) and isinstance(self.high, int)
@@ -174,6 +189,9 @@ def _axes(clock: str) -> tuple[Axis, ...]:
     return tuple(axis for axis in AXES if clock in (axis, "both"))
 
 
+LOSS_CURVE = "training.forgetting."
+
+
 class TermSpace(BaseModel):
     """What varies in one term, or in several at once: `forgetting`, and any other setting of the term by its name; one
     inside a block by the names on the way to it, as `training.rate`."""
@@ -186,6 +204,10 @@ class TermSpace(BaseModel):
     @property
     def domains(self) -> dict[str, Domain]:
         return self.__pydantic_extra__ or {}
+
+    def without_forgetting(self) -> TermSpace:
+        kept = {name: held for name, held in self.domains.items() if not name.startswith(LOSS_CURVE)}
+        return TermSpace.model_validate(kept)
 
 
 class Space(RootModel[dict[str, TermSpace]]):
@@ -267,8 +289,8 @@ class Space(RootModel[dict[str, TermSpace]]):
         return _replaced(model, changes)
 
     def without_forgetting(self) -> Space:
-        """The same space under `none`: everything but the curves."""
-        return Space({key: term.model_copy(update={"forgetting": None}) for key, term in self.root.items()})
+        """The same space under `none`: everything but the curves, those in the loss of a network among them."""
+        return Space({key: term.without_forgetting() for key, term in self.root.items()})
 
     def family_of(self, params: Params) -> str:
         """The family of a point's first curve: the one that its trial stands for in tables."""

@@ -66,7 +66,13 @@ class Spread:
         return self.objective
 
     def build(self) -> torch.optim.Optimizer:
-        return self.settings.build(self.network.parameters())
+        return self.settings.build(self.network.parameters(), self.network.fading())
+
+    def turn(self, settings: OptimiseSettings, dropout: float | None) -> None:
+        """Go on by these settings, and this dropout where one is given."""
+        self.settings = settings
+        if dropout is not None:
+            self.network.drop(dropout)
 
     # Steps
 
@@ -93,8 +99,7 @@ class Spread:
 
     def move(self, rate: float) -> None:
         """One step of the optimiser along the gradient."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.settings.steer(self.optimiser, rate)
         self.optimiser.step()
 
     # What is kept: on each worker the part that it has, as plain tensors on the CPU
@@ -155,7 +160,7 @@ class Replicated(Spread):
 
     def build(self) -> torch.optim.Optimizer:
         dealt = self.compute.sharding == "optimiser"
-        return self.settings.build(self.network.parameters(), over_workers=dealt)
+        return self.settings.build(self.network.parameters(), self.network.fading(), over_workers=dealt)
 
     def summed(self, last: bool) -> AbstractContextManager[None]:
         return nullcontext() if last else self.wrapped.no_sync()

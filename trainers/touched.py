@@ -29,7 +29,7 @@ class Touched(Spread):
         self.counted = {name: tensor for name, tensor in self.network.named_buffers() if name in by_item}
         self.others = [parameter for name, parameter in named.items() if name not in self.tables]
         self.by_row = torch.optim.SparseAdam(self.tables.values(), lr=self.settings.rate)
-        return self.settings.build(self.others)
+        return self.settings.build(self.others, self.network.fading())
 
     def gradient(self, parts: Sequence[Part]) -> tuple[float, float]:
         self.optimiser.zero_grad()

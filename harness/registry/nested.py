@@ -79,9 +79,11 @@ def _searched(
     yield Part((called,), {"trials": trials, "metric": metric}, best)
     for trial in mine:
         value, stopped = trial["value"], trial.get("stopped")
-        series = {_plain(metric): [value]} if value is not None else {}
+        series: dict[str, Sequence[float]] = {_plain(metric): [value]} if value is not None else {}
         if stopped:
             series = {f"{_plain(metric)} when stopped": [stopped["value"]], "stopped at": [stopped["at"]]}
+        if rounds := trial.get("rounds"):
+            series[f"{_plain(metric)} after each round"] = rounds
         ended = "KILLED" if stopped else "FAILED" if value is None else "FINISHED"
         params = {_plain(name): setting for name, setting in (trial["params"] or {}).items()}
         yield Part((called, trial["trial"]), params, series, ended)

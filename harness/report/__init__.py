@@ -14,9 +14,11 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
 - `search`: `trials`, `control_trials`, `failed`, `stopped`, `scheduler`, `warm_start` {`from`, `known`, `skipped`},
+  `epochs` (null: not counted), `schedule`: null or what `harness.schedules.schedule_story` returns,
   `failures` [{`trial`, `error`}], `best` {`trial`,
   `value`, `params`}, `history` [{`trial`, `value` (null: failed or stopped), `stopped` {`at`,
-  `value`}, `family`, `control`, `params`}], `importance`
+  `value`}, `family`, `control`, `params`, `rounds`
+  (of a population: the value after each round)}], `importance`
   {parameter: share}, `importance_note`, `families_of` (the terms whose curve
   they are), `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
   `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with

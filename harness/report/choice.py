@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.report import habit, words
+from harness.report import habit, schedule, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
 from harness.report.parts import (
     Summary,
@@ -126,6 +126,7 @@ def search(summary: Summary) -> Section:
     chosen = [[name, words.compact(setting)] for name, setting in items_of(dig(best, "params"))]
     tables = [Table("What the search chose", ["Parameter", "Value"], chosen, (1,))] if chosen else []
     blocks.append(Gallery([*_shots(held, metric), *tables]))
+    blocks += schedule.blocks(held, metric)
     if trials := _trials(held, metric):
         blocks.append(trials)
     if sure := [_sure(name, cell) for name, cell in items_of(held.get("sure")) if cell]:

@@ -8,7 +8,17 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from harness.report import calibration, fading, habit, people, plots, rolling, search_figures, words
+from harness.report import (
+    calibration,
+    fading,
+    habit,
+    people,
+    plots,
+    rolling,
+    schedule,
+    search_figures,
+    words,
+)
 from harness.report.drawing import Drawing
 from harness.report.log_figures import data
 from harness.report.parts import curves_of, dig, items_of, maps, metric_of, rows_of, slug, text_of
@@ -27,6 +37,7 @@ def figures(summary: Mapping[str, Any]) -> Figures:
         families,
         fading.figures,
         search_figures.figures,
+        schedule.figures,
         training,
         evaluation,
         segments,

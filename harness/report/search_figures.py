@@ -121,7 +121,8 @@ def figures(summary: Mapping[str, Any]) -> dict[str, Drawing]:
         made["search_importance"] = plots.bars(
             [k for k, _ in shares], [max(0, v) for _, v in shares], "importance"
         )
-    done = finished(summary)
+    # Settings that changed on the way have no value of their own: `schedule` draws them.
+    done = [] if dig(summary, "search", "schedule") else finished(summary)
     if along := scales(done, importance):
         made["search_effects"] = _effects(done, along[:EFFECTS], metric)
         made["search_parallel"] = _parallel(done, along[:AXES], metric)

@@ -6,10 +6,6 @@ import importlib
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,20 +18,8 @@ from mlflow.entities import Run
 from harness import report
 from harness.registry.nested import PART_TAG
 from harness.registry.registry import RUN_TAG, Registry, Version
-from tests.conftest import ROOT
 from tests.harness.conftest import Command, Finished, run_main
-
-
-def driver(folder: Path) -> subprocess.Popen[bytes]:
-    code = "from harness.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, "run", "tiny.yaml", "--json"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+from tests.harness.drivers import kill_at
 
 
 @pytest.mark.slow
@@ -43,16 +27,7 @@ def driver(folder: Path) -> subprocess.Popen[bytes]:
 def test_killed_in_the_search_it_goes_on_and_ends_the_same(
     tiny: Path, finished: Finished, capfd: pytest.CaptureFixture[str], trials: int
 ) -> None:
-    process = driver(tiny)
-    try:
-        until = time.monotonic() + 200
-        while len(list(tiny.glob(".lethe/runs/*/trials/*.json"))) < trials:
-            assert process.poll() is None, "the run ended before it could be killed"
-            assert time.monotonic() < until, "no trial finished"
-            time.sleep(0.02)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_at(tiny, ".lethe/runs/*/trials/*.json", trials)
     assert not list(tiny.glob(".lethe/runs/*/told-*/result.json"))
     assert_it_goes_on(tiny, finished, capfd)
 

@@ -159,6 +159,16 @@ SPACE = "search={trials: 2, space: %s}"
         ),
         ("train.checkpoint.keep=0", "greater than or equal to 1, but got 0."),
         ("train.checkpoint.epoch=2", "`train.checkpoint.epoch`; did you mean `epochs`?"),
+        ("search={scheduler: {kind: asha, grase: 1}}", "`search.scheduler.grase`; did you mean `grace`?"),
+        (
+            "search={scheduler: {kind: pbt, quantil: 1}}",
+            "`search.scheduler.quantil`; did you mean `quantile`?",
+        ),
+        (
+            "search={scheduler: {kind: pbt, quantile: 0.7}}",
+            "`search.scheduler.quantile`: Input should be less",
+        ),
+        ("search={scheduler: {kind: pb2}}", "`search.scheduler`: `kind` must be asha"),
         ("ab.shares=[0.2, 0.2]", "shares"),
         ("ab.shares=[0, 1]", "`shares` must be two positive numbers that sum to 1, but got [0.0, 1.0]."),
         ("ab.power=1", "less than 1, but got 1."),
@@ -197,6 +207,10 @@ SPACE = "search={trials: 2, space: %s}"
         ),
         (SPACE % "{owm: {}}", "`search.space` must name terms of the model (own, linear), but got 'owm'"),
         (SPACE % "{linear: {l3: [1, 2]}}", "the term `linear` has no setting 'l3' to search"),
+        (
+            "search={scheduler: {kind: pbt}, space: {linear: {l2: [1, 2]}}}",
+            "`linear.l2` cannot change; search",
+        ),
         (SPACE % "{own: {kind: [own]}}", "the term `own` has no setting 'kind' to search"),
         (SPACE % "{linear: {l2: [500, -1]}}", "greater than 0"),
         (SPACE % "{linear: {l2: {low: 5, high: 2}}}", "`low < high` must hold, but got (low=5, high=2)."),

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.forgetting import build
-from trainers.halving import HalvingSettings, Reading
+from trainers.halving import Reading
 from trainers.model import ModelSettings
-from trainers.objective import Reached
+from trainers.objective import Judge, Reached, State
+from trainers.search_settings import Scheduler
 
 QUALITY = {"exponential": 1.0, "power": 0.8, "hyperbolic": 0.7, "geometric": 0.6, "none": 0.1}
 
@@ -44,7 +45,7 @@ class Analytic:
     hangs: str = ""
     kills: str = ""
     epochs: int = 1
-    scheduler: HalvingSettings | None = None
+    scheduler: Scheduler | None = None
     data: str = "here"
 
     def key(self) -> str:
@@ -53,13 +54,13 @@ class Analytic:
     def about(self) -> dict[str, Any]:
         return {"data": self.data}
 
-    def open(self) -> Callable[[ModelSettings], Iterator[Reached]]:
+    def open(self) -> Judge:
         with (Path(self.folder) / "opened").open("a") as file:
             file.write(f"{os.getpid()}\n")
         return self.judge
 
-    def judge(self, model: ModelSettings) -> Iterator[Reached]:
-        forgetting = model.terms[0].forgetting
+    def judge(self, settings: ModelSettings, start: State | None = None) -> Iterator[Reached]:
+        model, forgetting = settings, settings.terms[0].forgetting
         if len(calls(self.folder)) >= self.stop_after:
             raise ConnectionError("the machine went away")
         if forgetting.family == self.raises:

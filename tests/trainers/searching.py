@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.trainers import fakes
+from trainers.course import Task
 from trainers.model import ModelSettings
 from trainers.objective import Subject
 from trainers.proposals import Proposals
@@ -34,21 +35,21 @@ def propose_all(
     judge: Callable[[ModelSettings], float] = fakes.known,
 ) -> list[Params]:
     """Run a search without Ray: as many trials as may be are proposed, then told in the order asked for."""
-    proposed: list[tuple[int, Params]] = []
-    waiting: list[tuple[int, Params]] = []
+    proposed: list[Task] = []
+    waiting: list[Task] = []
     while True:
         entry = proposals.propose()
         if entry is None and not waiting:
             break
         if entry is None or (limit and len(waiting) >= limit):
-            for number, params in waiting[::order]:
-                proposals.values[number] = judge(proposals.space.apply(MODEL, params))
+            for task in waiting[::order]:
+                proposals.values[task.number] = judge(proposals.space.apply(MODEL, task.params))
             waiting = []
         if entry is not None:
             proposed.append(entry)
             waiting.append(entry)
-    assert [number for number, _ in proposed] == list(range(len(proposed)))
-    return [params for _, params in proposed]
+    assert [task.number for task in proposed] == list(range(len(proposed)))
+    return [task.params for task in proposed]
 
 
 def proposals(**values: Any) -> Proposals:

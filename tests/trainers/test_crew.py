@@ -36,13 +36,14 @@ def test_the_crew_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(list((tmp_path / "crew").iterdir())) == 1
 
 
-def turns(*trials: int) -> Turns:
-    searches = [Proposals(chosen := settings(count, ahead=2), chosen.space) for count in trials]
-    return Turns(searches, lambda: None)
+def proposals(trials: int) -> Proposals:
+    chosen = settings(trials, ahead=2)
+    return Proposals(chosen, chosen.space)
 
 
 def test_searches_take_turns_and_each_proposes_as_if_alone() -> None:
-    both = turns(9, 6)
+    searches = [proposals(9), proposals(6)]
+    both = Turns(searches, lambda: None)
     waiting: list[tuple[str, int, int]] = []
     order: list[int] = []
     while (dealt := both.suggest(f"t{len(order)}")) != Turns.FINISHED:
@@ -52,25 +53,26 @@ def test_searches_take_turns_and_each_proposes_as_if_alone() -> None:
             continue
         assert dealt is None
         for name, place, number in waiting[::-1]:
-            search = both.searches[place]
+            search = searches[place]
             value = fakes.known(search.space.apply(MODEL, search.params[number]))
             both.on_trial_complete(name, {"value": value, "readings": []})
         waiting = []
     assert order[:4] == [0, 1, 0, 1]
     assert [order.count(place) for place in (0, 1)] == [9, 6]
     for place, count in enumerate((9, 6)):
-        (alone,) = turns(count).searches
-        while (entry := alone.propose()) is not None:
-            alone.tell(entry[0], fakes.known(alone.space.apply(MODEL, entry[1])))
-        assert both.searches[place].params == alone.params
+        alone = proposals(count)
+        while (task := alone.propose()) is not None:
+            alone.tell(task.number, fakes.known(alone.space.apply(MODEL, task.params)))
+        assert searches[place].params == alone.params
 
 
 def test_a_trial_without_a_result_failed() -> None:
-    one = turns(3)
+    search = proposals(3)
+    one = Turns([search], lambda: None)
     for name, result, error in (("a", None, True), ("b", {"value": 1.0}, False)):
         assert isinstance(one.suggest(name), dict)
         one.on_trial_complete(name, result, error)
-    assert one.searches[0].values == {0: None, 1: None}
+    assert search.values == {0: None, 1: None}
 
 
 def test_tune_may_write_its_searcher_down() -> None:

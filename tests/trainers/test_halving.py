@@ -102,7 +102,7 @@ def run(chosen: SearchSettings, *, epochs: int, order: int = 1, limit: int = 100
     while not (proposals.over and not waiting):
         entry = proposals.propose() if len(waiting) < limit else None
         if entry is not None:
-            waiting.append((entry[0], chosen.space.apply(MODEL, entry[1])))
+            waiting.append((entry.number, chosen.space.apply(MODEL, entry.params)))
             continue
         for number, model in waiting[::order]:
             cutoffs = proposals.cutoffs[number]

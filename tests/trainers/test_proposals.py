@@ -33,7 +33,7 @@ def test_proposals_depend_on_how_far_ahead_they_are_made() -> None:
 def test_a_proposal_waits_for_the_trials_it_depends_on_and_no_others() -> None:
     one = proposals()
     numbers = [one.propose() for _ in range(4)]
-    assert [entry and entry[0] for entry in numbers] == [0, 1, 2, 3]
+    assert [entry and entry.number for entry in numbers] == [0, 1, 2, 3]
     assert one.propose() is None
     for number in (3, 1):  # trial 4 is proposed from trial 0
         one.values[number] = 0.5
@@ -42,7 +42,7 @@ def test_a_proposal_waits_for_the_trials_it_depends_on_and_no_others() -> None:
     for number in (4, 5):  # trial 5 is proposed from trials 0 and 1, which are over
         entry = one.propose()
         assert entry is not None
-        assert entry[0] == number
+        assert entry.number == number
     assert one.propose() is None  # trial 2 is not over
     assert not one.over
 
@@ -54,7 +54,7 @@ def test_a_proposal_that_is_put_back_is_made_again() -> None:
     assert one.propose() == first
     second = one.propose()
     assert second is not None
-    assert second[0] == 1
+    assert second.number == 1
 
 
 def test_the_starting_points_come_first() -> None:
@@ -95,10 +95,9 @@ def test_few_trials_say_nothing_of_importance() -> None:
 
 def test_trials_that_failed_do_not_stop_the_importance() -> None:
     one = proposals(trials=28)
-    while (entry := one.propose()) is not None:
-        number, params = entry
-        value = fakes.known(one.space.apply(MODEL, params))
-        one.values[number] = None if number in (1, 27) else value
+    while (task := one.propose()) is not None:
+        value = fakes.known(one.space.apply(MODEL, task.params))
+        one.values[task.number] = None if task.number in (1, 27) else value
     shares = one.importance()
     assert shares
     assert "own.family" in shares

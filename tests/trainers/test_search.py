@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.trainers import fakes
+from tests.trainers import fakes, populations
 from tests.trainers.fakes import Analytic
 from tests.trainers.searching import MODEL, propose_all, settings, subject
 from tests.trainers.test_halving import run as without_ray
@@ -20,8 +20,9 @@ from trainers import cluster
 from trainers.ledger import Ledger
 from trainers.model import ModelSettings
 from trainers.objective import Subject
+from trainers.outcome import Outcome, SearchResult
 from trainers.proposals import Proposals
-from trainers.search import NoRoom, Outcome, SearchResult, search
+from trainers.search import NoRoom, search
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
 
@@ -206,6 +207,38 @@ class TestOnRay:
         assert best.value == pytest.approx(fakes.known(result.settings(best)))  # of a whole training
         with pytest.raises(ValueError, match="was stopped before its end"):
             result.stopped[0].per_query()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_a_population_is_the_same_on_any_number_of_workers_and_after_a_kill(tmp_path: Path) -> None:
+    """On one worker until the machine is gone, in the middle of the third member's second round; then on two."""
+    chosen = populations.settings(6, scheduler={"interval": 10})
+    (tmp_path / "alone").mkdir()
+    expected = populations.run(chosen, tmp_path / "alone")
+
+    def go(**fake: Any) -> SearchResult:
+        objective = populations.Noisy(str(tmp_path), populations.population_of(chosen), **fake)
+        (found,) = search(settings_of, [populations.subject()], objective, tmp_path / "trials")
+        return found
+
+    settings_of = chosen.model_copy(update={"concurrent": 1})
+    broken = go(stop_after=85)
+    assert broken.failed
+    settings_of = chosen
+    result = go()
+    assert result.failed == []
+    last = len(expected.ends) - 1
+    assert [trial.value for trial in result.trials] == [expected.values[last, m] for m in range(6)]
+    for member, trial in enumerate(result.trials):
+        assert trial.course == tuple((step.begin, step.params) for step in expected.steps(member))
+        assert [step.member for step in trial.steps] == list(expected.lineage[last, member])
+        assert trial.at == populations.EPOCHS
+        assert [set(step.told) for step in trial.steps] == [{"variance"}, {"variance"}, set()]
+        assert result.settings(trial) == populations.subject_patient().along(expected.course(member))
+    assert not list((tmp_path / "trials" / "rounds").glob("*.pt"))  # nobody needs them any more
+    trained = len(populations.trained(tmp_path))
+    assert trained == 6 * populations.EPOCHS + 5  # of the round that broke in its middle
 
 
 def test_concurrent_reaches_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

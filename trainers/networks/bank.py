@@ -9,13 +9,14 @@ from torch import nn
 
 from trainers.forgetting import FAMILIES, Forgetting
 from trainers.networks.arithmetic import LOG2_E
+from trainers.networks.fading import Fading
 from trainers.networks.habit import MINUTE, Habit
 from trainers.networks.network import Tied
 from trainers.networks.prediction import Prediction
 from trainers.sequences import Batch
 
 
-class Decay(nn.Module):
+class Decay(Fading):
     """The rates of K states on one clock: those of a curve that is a sum of exponentials. What never decays (a floor)
     does not learn to."""
 

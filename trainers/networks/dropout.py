@@ -18,6 +18,14 @@ class Dropout(nn.Module):
 
     def __init__(self, share: float) -> None:
         super().__init__()
+        self.leave_out(share)
+
+    def leave_out(self, share: float) -> None:
+        """From now on so large a share.
+
+        Raises:
+            ValueError: it is none that can be left out.
+        """
         if not 0 <= share < 1:
             raise ValueError(f"`dropout` must be at least 0 and less than 1, but got {share}.")
         self.level = min(round(share * LEVELS), LEVELS - 1)

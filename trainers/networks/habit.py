@@ -10,6 +10,7 @@ from torch import nn
 
 from trainers.encoders.base import Factor
 from trainers.networks.arithmetic import exp
+from trainers.networks.fading import Fading
 from trainers.networks.piecewise import PiecewiseLinear
 from trainers.networks.prediction import Cells
 from trainers.sequences import Batch
@@ -17,7 +18,7 @@ from trainers.sequences import Batch
 MINUTE = 1 / 1440
 
 
-class Habit(nn.Module):
+class Habit(Fading):
     """`own` with learned retention: an item that the user had at ages a₁, a₂, … gets
 
         gain · log1p(Σ exp(base + T(log a) + P(log₂ rank) + U(hours apart, weekend) + G(log a − log interval)))

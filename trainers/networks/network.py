@@ -10,6 +10,7 @@ from torch import nn
 
 from trainers.forgetting import Forgetting
 from trainers.networks.dropout import Dropout
+from trainers.networks.fading import Fading
 from trainers.networks.habit import Habit
 from trainers.networks.prediction import Cells, Prediction
 from trainers.networks.retention import Retention
@@ -45,6 +46,17 @@ class Network(nn.Module):
 
     def habits(self, batch: Batch) -> Cells | None:
         return None if self.own is None else self.own(batch)
+
+    def fading(self) -> list[nn.Parameter]:
+        """The parameters of forgetting functions, those of the user's own items among them."""
+        inside = [module for module in self.modules() if isinstance(module, Fading)]
+        return [parameter for module in inside for parameter in module.parameters()]
+
+    def drop(self, share: float) -> None:
+        """From now on leave out so large a share of the units in training."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.leave_out(share)
 
     def curves(self) -> dict[str, Forgetting]:
         """The forgetting functions inside, as they are now, by place (`block 1, head 2`); one alone has no place."""

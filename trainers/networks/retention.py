@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from trainers.forgetting import Forgetting, ForgettingSettings, build
+from trainers.networks.fading import Fading
 
 SPREAD = 1.0  # heads begin with time axes stretched by e^−1 … e^1, or they would all stay alike
 
 
-class Retention(nn.Module):
+class Retention(Fading):
     """log R(age), with a curve for each of `heads` heads where the scope is `head`."""
 
     def __init__(self, settings: ForgettingSettings, heads: int = 1) -> None:

@@ -122,6 +122,13 @@ def test_a_trial_that_was_stopped_did_not_fail() -> None:
     assert told["search"].series == {}
 
 
+def test_a_member_of_a_population_tells_its_rounds() -> None:
+    trial = {"trial": "trial-001", "value": 0.5, "control": False, "params": {}, "rounds": [0.25, 0.375]}
+    search = {"trials": 1, "control_trials": 0, "history": [trial]}
+    told = {part.name: part for part in nested.parts(STORY | {"search": search})}
+    assert told["search/trial-001"].series == {"ndcg_10": [0.5], "ndcg_10 after each round": [0.25, 0.375]}
+
+
 def test_the_data_are_told_once_and_without_a_password(registry: Registry) -> None:
     with registry.run("token", "a run") as top:
         for _ in range(2):
