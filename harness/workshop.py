@@ -32,10 +32,13 @@ from trainers.encoders import ENCODERS, ClosedForm, TermSettings
 from trainers.finetune import neural_terms
 from trainers.fits import Fits, fit_term
 from trainers.forgetting import ForgettingSettings
+from trainers.handed import watch
 from trainers.learning import named
 from trainers.model import Model, ModelSettings
 from trainers.objective import Subject
-from trainers.pretrain import Fit, Resources, fit, watch
+from trainers.place import Place
+from trainers.pretrain import Resources, fit
+from trainers.request import Fit
 from trainers.search import NoRoom, SearchResult, search
 from trainers.space import Range
 from trainers.warm import Former, Unlike
@@ -72,7 +75,7 @@ class Workshop:
         found = "found packed" if store.reused else appended
         counts = store.counts
         say(
-            f"data: {counts.events:,} events, {counts.users:,} users, {counts.items:,} items {found} in {store.path}"
+            f"data: {counts.events:,} events, {counts.users:,} users, {counts.items:,} items {found} in {store.where}"
             + (f"; {counts.rejected:,} rows set aside in {store.rejected_file}" if counts.rejected else "")
         )
         _known_groups(settings.model, store)
@@ -154,7 +157,7 @@ class Workshop:
                     epochs[term.label] = curve.best_epoch
         dumped = [term.model_dump(mode="json") for term in terms]
         return Fit(
-            log=str(self.store.path),
+            log=self.store.where,
             vocabulary=self.store.counts.items,
             data=str(folder),
             out=str(self.folder / f"fit-{place}-{_digest([dumped, epochs])}"),
@@ -162,7 +165,14 @@ class Workshop:
             repeats=self.settings.data.repeats,
             seed=self.settings.seed,
             epochs=epochs,
+            through=self.through,
         )
+
+    @property
+    def through(self) -> str | None:
+        """Where workers that share no disk with this process hand over what they make: beside a store by URI."""
+        where = self.settings.data.store
+        return Place(where).child(f".fits/{self.key}").uri if self.store.uri else None
 
     def fit(self, requests: list[Fit], title: str) -> list[Fits]:
         """Run fits on one crew of Ray Train workers, or find them done."""
@@ -234,7 +244,7 @@ class Workshop:
     def objective(self, fits: Fits) -> ValidationObjective:
         settings = self.settings
         return ValidationObjective(
-            str(self.store.path),
+            self.store.where,
             str(fits.folder),
             settings.split,
             settings.data.repeats,

@@ -31,12 +31,19 @@ class Epochs:
         weights: npt.NDArray[np.float64],
         repeats: bool,
         seed: int,
+        edges: IntArray | None = None,
     ) -> None:
+        """`edges`: where each worker has its own users' rows alone, its moments are `edges[rank]:edges[rank + 1]`."""
         self.model, self.data, self.weights, self.repeats, self.seed = model, data, weights, repeats, seed
         self.encoder, self.settings, self.workers = model.encoder, model.settings, model.workers
         self.windows = Windows.of(moments, self.encoder.settings.max_history)
+        self.edges = None if edges is None else np.searchsorted(self.windows.first, edges)
         sampled = self.settings.loss.kind != "full"
-        counted = Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data))) if sampled else None
+        counted = (
+            Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data, self.workers)))
+            if sampled
+            else None
+        )
         device = self.workers.device
         self.draws = Shares(counted.each.to(device), counted.total.to(device)) if counted else None
 
@@ -83,10 +90,10 @@ class Epochs:
 
     def _parts(self, everybody: IntArray, scale: float, at: tuple[int, int]) -> list[Part]:
         """This worker's share of a batch, in as many parts as are to be computed one after the other."""
-        windows = self.workers.share(everybody)
-        # A batch of fewer windows than workers: those without any take part in the step and count for nothing.
+        windows = self.workers.share(everybody, self.edges)
+        # A batch with no window for this worker: it takes part in the step and counts for nothing.
         idle = not len(windows)
-        windows = everybody[:1] if idle else windows
+        windows = self._any(everybody) if idle else windows
         negatives = self._negatives(at)
         parts = min(self.model.compute.accumulate, len(windows))
         return [
@@ -98,6 +105,12 @@ class Epochs:
             )
             for part in (windows[number::parts] for number in range(parts))
         ]
+
+    def _any(self, everybody: IntArray) -> IntArray:
+        """Some window to compute with, of this worker's users if they have one."""
+        if self.edges is None or self.edges[self.workers.rank] == self.edges[self.workers.rank + 1]:
+            return everybody[:1]
+        return self.edges[self.workers.rank : self.workers.rank + 1]
 
     def _batch(self, windows: IntArray) -> Batch:
         data, most = self.data, self.encoder.settings.max_history
@@ -129,15 +142,21 @@ def validation_loss(
     asked = objective or Objective(encoder.module, encoder.settings.training.loss)
     asked.eval()
     total = 0.0
-    windows = Windows.of(by_user(queries), most)
+    mine = queries if data.held is None else data.of_held(queries)
+    windows = Windows.of(by_user(mine if len(mine) else queries), most)
     size = max(min(512, LOGITS // encoder.items), 1)
     parts = batches(windows, size, np.random.default_rng(0))
+    own = len(parts) if len(mine) else 0
+    # A sharded network is asked equally often by all; who has no block left asks for nothing.
+    if data.held is None:
+        turns = range(workers.rank, -(-len(parts) // workers.size) * workers.size, workers.size)
+    else:
+        turns = range(max(workers.lengths(own)))
     with torch.no_grad():
-        # A sharded network is asked equally often by all; who has no block left asks for nothing.
-        for at in range(workers.rank, -(-len(parts) // workers.size) * workers.size, workers.size):
+        for at in turns:
             batch = Batch.of(
                 windows, parts[at % len(parts)], data.log, data.column, most, repeats=repeats, scope=scope
             ).to(workers.device)
             value = float(asked(batch).double().sum())
-            total += value if at < len(parts) else 0.0
+            total += value if at < own else 0.0
     return float(workers.sum(np.array([total]))[0]) / len(queries)

@@ -16,7 +16,7 @@ from trainers.curve import Curve
 from trainers.encoders.neural import Neural
 from trainers.epochs import Epochs, validation_loss
 from trainers.forgetting import build
-from trainers.log import DAY, Queries, TrainingData
+from trainers.log import DAY, IntArray, Queries, TrainingData
 from trainers.optimise import OptimiseSettings
 from trainers.spread import Replicated, Spread, State
 from trainers.touched import Touched
@@ -59,6 +59,23 @@ def example_weights(
     return left * np.diff(moments.target_offsets) ** settings.by_items
 
 
+def together(
+    moments: Queries, weights: npt.NDArray[np.float64], workers: Workers
+) -> tuple[Queries, npt.NDArray[np.float64], IntArray]:
+    """Everybody's moments and weights, and [size + 1] where each worker's begin: what batches are made of is the same
+    as if each worker had all rows. The targets of others stay with them; here they are 0."""
+    edges = np.concatenate(([0], np.cumsum(workers.lengths(len(moments))))).astype(np.int64)
+    lengths = workers.joined(np.diff(moments.target_offsets))
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    targets = np.zeros(int(offsets[-1]), moments.targets.dtype)
+    first = int(offsets[edges[workers.rank]])
+    targets[first : first + len(moments.targets)] = moments.targets
+    time, begin, end, weights = (
+        workers.joined(array) for array in (moments.time, moments.begin, moments.end, weights)
+    )
+    return Queries(time, begin, end, offsets, targets), weights, edges
+
+
 def spread(encoder: Neural, settings: OptimiseSettings, compute: ComputeSettings, workers: Workers) -> Spread:
     """The encoder's network as `train.sharding` and the loss want it.
 
@@ -98,7 +115,8 @@ def optimise(
     same for any number of workers, and each worker computes its share of every batch.
 
     Args:
-        moments: sorted by user and time, as `TrainingData.moments` gives them.
+        moments: sorted by user and time, as `TrainingData.moments` gives them; those of the users of `data.held` alone
+            where not all users' rows are here.
         repeats: where a user takes nothing twice, items of the history are left out of the softmax.
         epochs: train for just so many epochs and do not look at the validation queries (a refit); by default
             stop `settings.patience` epochs after the best one on validation, or at `settings.epochs`.
@@ -112,7 +130,9 @@ def optimise(
     """
     torch.manual_seed(seed + workers.rank)
     validation = data.validation if epochs is None else None
-    weights = example_weights(data, moments, settings)
+    weights, edges = example_weights(data, moments, settings), None
+    if data.held is not None:
+        moments, weights, edges = together(moments, weights, workers)
     if not weights.any():
         raise ValueError(
             f"`{encoder.settings.label}`: training needs a moment with a history of which its loss forgetting leaves "
@@ -158,7 +178,7 @@ def optimise(
         )
         clock.reset()
 
-    passes = Epochs(model, data, moments, weights, repeats, seed)
+    passes = Epochs(model, data, moments, weights, repeats, seed, edges)
     total = epochs if epochs is not None else settings.epochs
     while len(curve.loss) < total and not _patience_spent(curve, validation is not None, settings.patience):
         for done, summed in passes.run(len(curve.loss), batch, sums, average):

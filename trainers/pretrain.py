@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,82 +26,23 @@ from trainers.encoders import (
     ClosedForm,
     Encoder,
     Neural,
-    NeuralSettings,
     Statistics,
     TermSettings,
 )
-from trainers.encoders.base import PREFIX, EncoderSettings
-from trainers.finetune import FinetuneSettings
+from trainers.encoders.base import PREFIX
+from trainers.fetched import open_training
 from trainers.fits import NOTES_FILE, Fits
-from trainers.log import DAY, PackedLog, Queries, TrainingData
+from trainers.handed import PROGRESS_FILE, Handed, partial_of
+from trainers.log import DAY, Queries, TrainingData
 from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
+from trainers.place import Place
 from trainers.remote import reason
-from trainers.workers import Workers
+from trainers.request import PLACES, Fit
+from trainers.workers import ALONE, Workers
 
-PROGRESS_FILE = "progress.json"
 CHECKPOINTS = "checkpoints"
-PLACES = ("log", "data", "out", "start")
-"""The fields of a `Fit` that say where things lie, not what they are."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What to fit, as plain data that travels to workers. Folders must be reachable from every worker's machine.
-
-    Attributes:
-        log, vocabulary: the packed log's folder and the size of its vocabulary.
-        data: the folder of the `TrainingData`.
-        out: the folder of the `Fits` to write.
-        terms: the settings of the terms to fit.
-        repeats: whether users take items again.
-        seed: of the batches, the dropout and the first parameters.
-        epochs: by label, neural terms that train for just so many epochs (a refit); others stop on validation.
-        start: a folder of `Fits` to start from (fine-tuning), or none.
-        window_days: only moments so many days before the end of training (fine-tuning), or all.
-        passes: how often closed forms add the window's sums to those that they start from (fine-tuning).
-        optimise: by label, other settings than the term's own (fine-tuning).
-    """
-
-    log: str
-    vocabulary: int
-    data: str
-    out: str
-    terms: list[dict[str, Any]]
-    repeats: bool
-    seed: int = 0
-    epochs: dict[str, int] = field(default_factory=dict)
-    start: str | None = None
-    window_days: float | None = None
-    passes: float = 0.0
-    optimise: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def name(self) -> str:
-        """The same for the same fit: Ray Train finds an interrupted one's checkpoints by it."""
-        return "fit-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-    def finetuned(
-        self, settings: FinetuneSettings, out: str, terms: Sequence[EncoderSettings], epochs: dict[str, int]
-    ) -> Fit:
-        """The fit that takes terms further from where this one left them, on the recent window.
-
-        Args:
-            out: the folder of its `Fits`.
-            terms: what to fine-tune.
-            epochs: by label, just so many epochs (a refit); empty to stop on validation.
-        """
-        optimise = settings.model_dump(mode="json", exclude={"window_days", "passes"})
-        return replace(
-            self,
-            out=out,
-            terms=[term.model_dump(mode="json") for term in terms],
-            start=self.out,
-            window_days=settings.window_days,
-            passes=settings.passes,
-            epochs=epochs,
-            optimise={term.label: optimise for term in terms if isinstance(term, NeuralSettings)},
-        )
 
 
 @dataclass(frozen=True)
@@ -131,13 +71,16 @@ def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fit
     """
     todo = [request for request in requests if not Fits(Path(request.out)).whole]
     if todo:
+        handed = [Handed(request) for request in todo]
+        for each in handed:
+            each.give()
         _launch(todo, resources)
+        for each in handed:
+            each.take()
     return [Fits(Path(request.out)) for request in requests]
 
 
 def _launch(requests: list[Fit], resources: Resources) -> None:
-    storage = Path(requests[0].out).parent / "ray-train"
-    storage.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
     trainer = TorchTrainer(
         fit_all,
@@ -149,7 +92,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
         run_config=RunConfig(
             name=requests[0].name(),
-            storage_path=str(storage.absolute()),
+            **_ray_storage(requests[0]),
             failure_config=FailureConfig(max_failures=resources.max_failures),
         ),
     )
@@ -168,11 +111,16 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     finally:
         # Ray leaves its own handler there, and with it a controller of 250 MB.
         signal.signal(signal.SIGINT, interrupt)
-    for request in requests:
-        if not Fits(Path(request.out)).whole:
-            raise RuntimeError(
-                f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
-            )
+
+
+def _ray_storage(request: Fit) -> dict[str, Any]:
+    """Where Ray Train keeps what it knows of a fit."""
+    if request.through is not None:
+        place = Place(request.through).child("ray-train")
+        return {"storage_path": place.path, "storage_filesystem": place.filesystem}
+    storage = Path(request.out).parent / "ray-train"
+    storage.mkdir(parents=True, exist_ok=True)
+    return {"storage_path": str(storage.absolute())}
 
 
 def _told(failure: BaseException, resources: Resources) -> str:
@@ -183,23 +131,22 @@ def _told(failure: BaseException, resources: Resources) -> str:
     return reason(failure)
 
 
-def _partial(out: str) -> Path:
-    return Path(out).with_name(Path(out).name + ".partial")
-
-
 def fit_all(config: dict[str, Any]) -> None:
     """What every worker runs."""
     workers, compute = Workers.of_ray(), ComputeSettings.model_validate(config["compute"])
-    for request in (Fit(**entry) for entry in config["requests"]):
+    for handed in (Handed(Fit(**entry)) for entry in config["requests"]):
+        request = handed.receive()
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
-            _fit_terms(request, workers, compute)
+            _fit_terms(handed, request, workers, compute)
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
 
 
-def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None:
-    data = TrainingData.open(PackedLog.open(request.log, request.vocabulary), Path(request.data))
+def _fit_terms(handed: Handed, request: Fit, workers: Workers, compute: ComputeSettings) -> None:
     settings = ModelSettings.model_validate({"terms": request.terms})
+    everybody = any(ENCODERS[term.kind].needs_everybody(term) for term in settings.terms)
+    shard = None if everybody else (workers.rank, workers.size)
+    data = open_training(request.log, request.vocabulary, Path(request.data), shard)
     fitted: list[tuple[TermSettings, Statistics | Encoder, Curve | None]] = []
     for term in settings.terms:
         torch.manual_seed(request.seed)
@@ -208,14 +155,15 @@ def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None
             fitted.append((term, _sums(encoder, request, data, workers), None))
         else:
             assert isinstance(encoder, Neural)
-            fitted.append((term, encoder, _train(encoder, request, data, workers, compute)))
+            fitted.append((term, encoder, _train(encoder, handed, request, data, workers, compute)))
     if workers.rank == 0:
-        partial = _partial(request.out)
+        partial = partial_of(request.out)
         Fits(partial).write(fitted)
         (partial / PROGRESS_FILE).unlink(missing_ok=True)
         shutil.rmtree(request.out, ignore_errors=True)
         os.replace(partial, request.out)
         shutil.rmtree(Path(request.out) / CHECKPOINTS, ignore_errors=True)
+        handed.send()
 
 
 def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Workers) -> Statistics:
@@ -244,7 +192,12 @@ def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Worker
 
 
 def _train(
-    encoder: Neural, request: Fit, data: TrainingData, workers: Workers, compute: ComputeSettings
+    encoder: Neural,
+    handed: Handed,
+    request: Fit,
+    data: TrainingData,
+    workers: Workers,
+    compute: ComputeSettings,
 ) -> Curve:
     label = encoder.settings.label
     if request.start is not None:
@@ -255,10 +208,10 @@ def _train(
             )
         encoder.load(start)
     else:
-        encoder.begin(data, repeats=request.repeats, seed=request.seed)
-    moments = data.moments()
+        encoder.begin(data, repeats=request.repeats, seed=request.seed, workers=workers)
+    moments = data.moments(data.users)
     if request.window_days is not None:
-        moments = recent(moments, data.end - request.window_days * DAY)
+        moments = recent(moments, data.end - request.window_days * DAY, workers)
     settings = (
         OptimiseSettings(**request.optimise[label])
         if label in request.optimise
@@ -266,12 +219,13 @@ def _train(
     )
     made_by = {key: value for key, value in asdict(request).items() if key not in PLACES}
     checkpoints = Checkpoints(
-        _partial(request.out) / CHECKPOINTS / label, compute.checkpoint.keep, {**made_by, "term": label}
+        partial_of(request.out) / CHECKPOINTS / label, compute.checkpoint.keep, {**made_by, "term": label}
     )
 
     def keep(training: Training) -> None:
         if workers.rank == 0:
             checkpoints.write(training)
+            handed.mirror(partial_of(request.out))
 
     return optimise(
         encoder,
@@ -285,28 +239,29 @@ def _train(
         workers=workers,
         resume=_resume(checkpoints, label, request, workers),
         keep=keep,
-        after_epoch=lambda curve: _report(curve, label, request, workers),
+        after_epoch=lambda curve: _report(curve, label, handed, request, workers),
     )
 
 
-def recent(moments: Queries, since: float) -> Queries:
-    """The moments at or after a time; ValueError where there are none."""
+def recent(moments: Queries, since: float, workers: Workers = ALONE) -> Queries:
+    """The moments at or after a time; ValueError where no worker has any."""
     index = moments.time >= since
-    if not index.any():
+    if not any(workers.lengths(int(index.sum()))):
         raise ValueError(
             "the fine-tuning window must hold at least one training moment; raise `finetune.window_days`."
         )
     return moments.take(index.nonzero()[0])
 
 
-def _report(curve: Curve, label: str, request: Fit, workers: Workers) -> None:
+def _report(curve: Curve, label: str, handed: Handed, request: Fit, workers: Workers) -> None:
     """After each epoch a line for whoever waits."""
     metrics = {"term": label, "epoch": len(curve.loss), "loss": curve.loss[-1]}
     if workers.rank == 0:
-        partial = _partial(request.out)
+        partial = partial_of(request.out)
         partial.mkdir(parents=True, exist_ok=True)
         said = json.dumps({**metrics, "validation": curve.validation[-1:]})
         (partial / PROGRESS_FILE).write_text(said)
+        handed.mirror(partial)
     ray.train.report(metrics)
 
 
@@ -321,16 +276,7 @@ def _resume(checkpoints: Checkpoints, label: str, request: Fit, workers: Workers
             epochs, batches = (int(number) for number in Path(name).stem.split("-"))
             notes.append(f"`{label}`: went on after {epochs} epochs and {batches} batches")
         if notes:
-            with (_partial(request.out) / NOTES_FILE).open("a") as file:
+            with (partial_of(request.out) / NOTES_FILE).open("a") as file:
                 file.writelines(f"{note}\n" for note in notes)
     [found] = workers.first(np.array([found])).tolist()
     return None if found < 0 else checkpoints.read(checkpoints.names()[found])
-
-
-def watch(requests: Sequence[Fit], say: Callable[[dict[str, Any]], None]) -> None:
-    """Pass on the latest progress of fits that run elsewhere, if there is any."""
-    for request in requests:
-        try:
-            say(json.loads((_partial(request.out) / PROGRESS_FILE).read_text()))
-        except (FileNotFoundError, json.JSONDecodeError):  # not begun, over, or read in the middle of a write
-            continue

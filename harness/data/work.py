@@ -16,7 +16,7 @@ from harness import source_digest
 from harness.data.disk import is_full
 from harness.data.errors import DataError
 
-_PLAN = "plan.json"
+PLAN = "plan.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -52,7 +52,7 @@ def kept(root: Path, name: str, sizes: dict[str, int]) -> Iterator[tuple[Path, d
         shutil.rmtree(folder, ignore_errors=True)
         with unit(folder) as made:
             plan = {"maker": maker, "sizes": sizes}
-            (made / _PLAN).write_text(json.dumps(plan))
+            (made / PLAN).write_text(json.dumps(plan))
     for partial in [*folder.glob(".tmp-*"), *folder.glob("*/.tmp-*")]:
         shutil.rmtree(partial)
     try:
@@ -65,7 +65,7 @@ def kept(root: Path, name: str, sizes: dict[str, int]) -> Iterator[tuple[Path, d
 
 
 def _plan(folder: Path) -> dict[str, Any] | None:
-    file = folder / _PLAN
+    file = folder / PLAN
     return json.loads(file.read_text()) if file.exists() else None
 
 

@@ -65,7 +65,7 @@ def recommend_to_everyone(
         Path(settings.work).absolute(), name
     ):  # the same file asked for twice waits, and is made twice
         moment = _begin(folder, plan, moment, lambda: registry.package(version))
-        job = Parts(str(folder), str(store.path), k, moment)
+        job = Parts(str(folder), store.where, k, moment)
         found = job.write_all(settings)
         rows = job.join(out.absolute())
     return {

@@ -21,7 +21,8 @@ from tests.harness.conftest import with_arrays
 from trainers.fits import Fits, fit_model
 from trainers.halving import HalvingSettings
 from trainers.model import ModelSettings
-from trainers.pretrain import Fit, fit
+from trainers.pretrain import fit
+from trainers.request import Fit
 
 SPLIT = SplitSettings()
 

@@ -13,7 +13,8 @@ from harness.settings import load
 from harness.workshop import Workshop
 from trainers.computing import CheckpointSettings
 from trainers.fits import NOTES_FILE, Fits
-from trainers.pretrain import Fit, Resources, fit
+from trainers.pretrain import Resources, fit
+from trainers.request import Fit
 
 
 @pytest.mark.slow

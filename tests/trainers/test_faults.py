@@ -15,7 +15,8 @@ import pytest
 from tests.trainers.test_checkpoints import curve_of
 from tests.trainers.test_pretrain import data, network, requests, stored
 from trainers.computing import ComputeSettings
-from trainers.pretrain import CHECKPOINTS, Fit, Resources, fit
+from trainers.pretrain import CHECKPOINTS, Resources, fit
+from trainers.request import Fit
 
 __all__ = ["data", "stored"]  # fixtures
 
