@@ -63,17 +63,13 @@ class Storage:
             answered: Iterable[bytes] = answer(environ, start)
             return cut(answered) if what == "cut" else answered
 
-        self.server: BaseWSGIServer = make_server(
-            "127.0.0.1", 0, front, threaded=True, request_handler=Quiet
-        )
+        self.server: BaseWSGIServer = make_server("127.0.0.1", 0, front, threaded=True, request_handler=Quiet)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         filesystem, _ = pafs.FileSystem.from_uri(self.uri("") + "&allow_bucket_creation=true")
         filesystem.create_dir("lethe")
 
     def uri(self, path: str, bucket: str = "lethe") -> str:
-        return (
-            f"s3://{bucket}/{path}?scheme=http&endpoint_override=127.0.0.1:{self.server.port}&region=us-east-1"
-        )
+        return f"s3://{bucket}/{path}?scheme=http&endpoint_override=127.0.0.1:{self.server.port}&region=us-east-1"
 
     @property
     def files(self) -> pafs.FileSystem:

@@ -20,13 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from trainers.log import CATEGORY, LAYOUT, NAMES, PackedLog, TrainingData
+from trainers.log import LAYOUT, PackedLog, TrainingData
 from trainers.place import READ_BYTES, Place, cache, is_uri
 
 INDEX = "index.json"
 CHUNK = 1 << 20
 """Bytes that are fetched and compared at once."""
 AT_ONCE = 8
+BY_EVENT = {f"{name}.bin": np.dtype(kind).itemsize for name, kind in LAYOUT.items() if name != "offsets"}
+"""File → bytes of each event."""
 _HAVE = ".have"
 
 
@@ -70,14 +72,14 @@ class Fetched:
                 file.truncate(entry["bytes"])
         return folder
 
-    def whole(self, names: Iterable[str]) -> None:
-        """Fetch whole files."""
-        self._fetch((name, 0, self._index["files"][name]["bytes"]) for name in names)
+    def common(self) -> None:
+        """Fetch what is not by event: offsets, categories, names."""
+        files = self._index["files"].items()
+        self._fetch((name, 0, entry["bytes"]) for name, entry in files if name not in BY_EVENT)
 
     def rows(self, low: int, high: int) -> None:
         """Fetch the rows `low:high` of the arrays of events."""
-        sizes = {name: np.dtype(kind).itemsize for name, kind in LAYOUT.items() if name != "offsets"}
-        self._fetch((f"{name}.bin", low * size, high * size) for name, size in sizes.items())
+        self._fetch((name, low * size, high * size) for name, size in BY_EVENT.items())
 
     def _fetch(self, wanted: Iterable[tuple[str, int, int]]) -> None:
         size = self._index["chunk"]
@@ -123,7 +125,7 @@ def open_training(log: str, vocabulary: int, folder: Path, shard: tuple[int, int
     if whole.exists():  # this node packed it, or has fetched all of it
         return _held(TrainingData.open(PackedLog.open(whole, vocabulary), folder), shard)
     fetched = Fetched(Place(log))
-    fetched.whole(["offsets.bin", CATEGORY[0], *NAMES.values()])
+    fetched.common()
     data = _held(TrainingData.open(PackedLog.open(fetched.folder, vocabulary), folder), shard)
     offsets, users = data.log.offsets, data.users
     fetched.rows(int(offsets[users.start]), int(offsets[users.stop]))

@@ -45,7 +45,9 @@ def test_a_folder_of_this_machine_is_a_place_too(tmp_path: Path) -> None:
 def test_a_bucket_that_is_missing(do: str, storage: Storage) -> None:
     place = Place(storage.uri("p", bucket="nowhere"))
     with pytest.raises(StorageError, match=r"^The bucket of a place must exist, but that of `s3://nowhere/p"):
-        {"read": lambda: place.read("a"), "write": lambda: place.write("a", [b"x"]), "list": place.files}[do]()
+        {"read": lambda: place.read("a"), "write": lambda: place.write("a", [b"x"]), "list": place.files}[
+            do
+        ]()
 
 
 @pytest.mark.parametrize("do", ["read", "write", "list"])
@@ -53,7 +55,9 @@ def test_no_permission(do: str, place: Place, storage: Storage) -> None:
     place.write("a", [b"x"])
     storage.fault = lambda method, path: "deny"
     with pytest.raises(StorageError, match=r"is denied to them .* Set others \(AWS_ACCESS_KEY_ID") as caught:
-        {"read": lambda: place.read("a"), "write": lambda: place.write("a", [b"x"]), "list": place.files}[do]()
+        {"read": lambda: place.read("a"), "write": lambda: place.write("a", [b"x"]), "list": place.files}[
+            do
+        ]()
     assert "\n" not in str(caught.value)
     assert ENVIRONMENT["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
 
