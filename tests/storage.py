@@ -48,7 +48,7 @@ class Storage:
     def start(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        answer: Any = DomainDispatcherApplication(create_backend_app)  # type: ignore[no-untyped-call]
+        answer: Any = DomainDispatcherApplication(create_backend_app)
 
         def front(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]

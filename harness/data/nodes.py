@@ -123,6 +123,6 @@ class _Unpacker(pickle.Unpickler):
         super().__init__(file)
         self.roots = roots
 
-    def persistent_load(self, pid: tuple[int, str]) -> Path:  # type: ignore[override]  # what `_Packer` gave
+    def persistent_load(self, pid: tuple[int, str]) -> Path:
         number, below = pid
         return self.roots[number] / below
