@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.local import free_port
 from tests.conftest import ROOT
 from tests.storage import ENVIRONMENT, Storage
 from trainers.place import CACHE
@@ -104,9 +106,6 @@ class Node:
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """A head without CPUs and two nodes of one each; none of them sees what another keeps."""
-    import tempfile
-
-    port = free_port()
     with tempfile.TemporaryDirectory(prefix="ln", ignore_cleanup_errors=True) as sockets:
         quiet = {"RAY_TMPDIR": sockets, "RAY_USAGE_STATS_ENABLED": "0"}
         quiet |= {"RAY_agent_register_timeout_ms": "180000", "RAY_ADDRESS": ""}
@@ -114,35 +113,24 @@ def address(tmp_path: Path) -> Iterator[str]:
         memory = "--object-store-memory=100000000"
         try:
             head, *others = nodes
-            head.start(
-                "ray",
-                "start",
-                "--head",
-                "--block",
-                f"--port={port}",
-                "--num-cpus=0",
-                memory,
-                "--include-dashboard=false",
-            )
+            head.start("ray", "start", "--head", "--block", "--port=0", "--num-cpus=0", memory)
+            there = address_of(head)
             for node in others:
-                wait_for(port)
-                node.start("ray", "start", f"--address=127.0.0.1:{port}", "--block", "--num-cpus=1", memory)
-            yield f"127.0.0.1:{port}"
+                node.start("ray", "start", f"--address={there}", "--block", "--num-cpus=1", memory)
+            yield there
         finally:
             for node in reversed(nodes):
                 node.stop()
 
 
-def wait_for(port: str) -> None:
-    import socket
-    import time
-
-    until = time.monotonic() + 120
+def address_of(head: Node) -> str:
+    """Where a head says that others may join it."""
+    until = time.monotonic() + 180
     while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), timeout=1):
-            return
+        if found := re.search(r"--address='([\d.:]+)'", (head.folder / "log").read_text()):
+            return found[1]
         time.sleep(0.2)
-    raise AssertionError("the head did not come up")
+    raise AssertionError((head.folder / "log").read_text()[-3000:])
 
 
 ROOM = """
