@@ -60,6 +60,7 @@ class Epochs:
             return step, scale, self._parts(everybody[step], scale, (number, step)) if scale else []
 
         for step, scale, parts in ahead(make, range(done, steps), self.model.compute.ahead):
+            self.workers.beat()
             if scale:  # otherwise nothing is left of any of them
                 self.model.objective.train()
                 after = number * steps + step
@@ -154,6 +155,7 @@ def validation_loss(
         turns = range(max(workers.lengths(own)))
     with torch.no_grad():
         for at in turns:
+            workers.beat()
             batch = Batch.of(
                 windows, parts[at % len(parts)], data.log, data.column, most, repeats=repeats, scope=scope
             ).to(workers.device)

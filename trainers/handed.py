@@ -82,21 +82,30 @@ class Handed:
                 f"the fit ended without its result in {out}; it must be on storage that all workers share."
             )
 
-    def progress(self) -> bytes:
-        """What was said last; FileNotFoundError where nothing was."""
+    def leave(self, name: str, word: str) -> None:
+        """A worker that ends: a file that the driver can read beside what is kept of the fit."""
+        partial = partial_of(self.request.out)
+        if exchange := self._exchange:
+            exchange.place.child(partial.name).write(name, [word.encode()])
+        else:
+            partial.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_text(word)
+
+    def said(self, name: str) -> str:
+        """What a file says that lies beside what is kept of the fit; FileNotFoundError where there is none."""
         partial = partial_of(self.request.out)
         if (exchange := self._exchange) is None:
-            return (partial / PROGRESS_FILE).read_bytes()
+            return (partial / name).read_text()
         place = exchange.place.child(partial.name)
-        if place.size(PROGRESS_FILE) is None:
-            raise FileNotFoundError(PROGRESS_FILE)
-        return place.read(PROGRESS_FILE)
+        if place.size(name) is None:
+            raise FileNotFoundError(name)
+        return place.read(name).decode()
 
 
 def watch(requests: Sequence[Fit], say: Callable[[dict[str, Any]], None]) -> None:
     """Pass on the latest progress of fits that run elsewhere, if there is any."""
     for request in requests:
         try:
-            say(json.loads(Handed(request).progress()))
+            say(json.loads(Handed(request).said(PROGRESS_FILE)))
         except (FileNotFoundError, json.JSONDecodeError):  # not begun, over, or read in the middle of a write
             continue

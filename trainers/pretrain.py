@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, name_of
 from trainers.computing import PLAIN, ComputeSettings
 from trainers.curve import Curve
 from trainers.encoders import (
@@ -40,9 +41,12 @@ from trainers.optimise import OptimiseSettings
 from trainers.place import Place
 from trainers.remote import reason
 from trainers.request import PLACES, Fit
+from trainers.watchdog import Watchdog
 from trainers.workers import ALONE, Workers
 
 CHECKPOINTS = "checkpoints"
+HUNG = "hung-"
+"""Begins the name of a file, with the worker's rank: where it was when it ended itself, since nothing went on."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Resources:
     gpu: bool = False
     max_failures: int = 0
     compute: ComputeSettings = PLAIN
+
+    @property
+    def most(self) -> int:
+        """How many workers there may be."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
 
     @property
     def crew(self) -> str:
@@ -87,6 +96,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         train_loop_config={
             "requests": [asdict(request) for request in requests],
             "compute": resources.compute.model_dump(),
+            "watched": bool(resources.workers),  # in the process of a person there is nothing to start again
         },
         torch_config=TorchConfig(timeout_s=resources.compute.timeout),
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
@@ -102,7 +112,8 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(_told(failure, resources) for failure in failures))
+        hung = _hung(requests, resources.most)
+        reasons = "; ".join(dict.fromkeys(_told(failure, resources, hung) for failure in failures))
         raise RuntimeError(f"the fit on {resources.crew} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {reason(error)}") from error
@@ -123,23 +134,50 @@ def _ray_storage(request: Fit) -> dict[str, Any]:
     return {"storage_path": str(storage.absolute())}
 
 
-def _told(failure: BaseException, resources: Resources) -> str:
+def _told(failure: BaseException, resources: Resources, hung: str) -> str:
     """Why a worker failed. Those that wait for one that hangs, and Ray, say no more than that they waited."""
     said = str(failure).lower()
-    if "timed out" in said or "health check has been hanging" in said:
-        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`)"
+    if hung or "timed out" in said or "health check has been hanging" in said:
+        where = f": {hung}" if hung else ""
+        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`){where}"
     return reason(failure)
+
+
+def _hung(requests: Sequence[Fit], workers: int) -> str:
+    """Where those workers were that ended themselves; empty where none did."""
+    words = []
+    for request in requests:
+        for rank in range(workers):
+            with contextlib.suppress(FileNotFoundError):
+                words.append(Handed(request).said(f"{HUNG}{rank}"))
+    return "; ".join(words)
 
 
 def fit_all(config: dict[str, Any]) -> None:
     """What every worker runs."""
-    workers, compute = Workers.of_ray(), ComputeSettings.model_validate(config["compute"])
+    workers = replace(Workers.of_ray(), watched=config["watched"])
+    compute = ComputeSettings.model_validate(config["compute"])
     for handed in (Handed(Fit(**entry)) for entry in config["requests"]):
         request = handed.receive()
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
             _fit_terms(handed, request, workers, compute)
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
+
+
+@contextlib.contextmanager
+def _watched(handed: Handed, workers: Workers, compute: ComputeSettings) -> Iterator[Workers]:
+    """A worker that ends itself where no step of its training begins for `train.timeout` seconds."""
+
+    def bark(where: str) -> None:
+        handed.leave(f"{HUNG}{workers.rank}", f"worker {workers.rank} was at {where}")
+        os._exit(1)
+
+    if not workers.watched:
+        yield workers
+        return
+    with Watchdog(compute.timeout, bark) as dog:
+        yield replace(workers, beat=dog.beat)
 
 
 def _fit_terms(handed: Handed, request: Fit, workers: Workers, compute: ComputeSettings) -> None:
@@ -227,20 +265,22 @@ def _train(
             checkpoints.write(training)
             handed.mirror(partial_of(request.out))
 
-    return optimise(
-        encoder,
-        data,
-        moments,
-        settings,
-        repeats=request.repeats,
-        seed=request.seed,
-        epochs=request.epochs.get(label),
-        compute=compute,
-        workers=workers,
-        resume=_resume(checkpoints, label, request, workers),
-        keep=keep,
-        after_epoch=lambda curve: _report(curve, label, handed, request, workers),
-    )
+    resume = _resume(checkpoints, label, request, workers)
+    with _watched(handed, workers, compute) as watched:
+        return optimise(
+            encoder,
+            data,
+            moments,
+            settings,
+            repeats=request.repeats,
+            seed=request.seed,
+            epochs=request.epochs.get(label),
+            compute=compute,
+            workers=watched,
+            resume=resume,
+            keep=keep,
+            after_epoch=lambda curve: _report(curve, label, handed, request, workers),
+        )
 
 
 def recent(moments: Queries, since: float, workers: Workers = ALONE) -> Queries:
@@ -267,16 +307,18 @@ def _report(curve: Curve, label: str, handed: Handed, request: Fit, workers: Wor
 
 def _resume(checkpoints: Checkpoints, label: str, request: Fit, workers: Workers) -> Training | None:
     """Where an interrupted training of this term was; all workers take the checkpoint that worker 0 finds."""
-    found, notes = -1, []
+    found, notes = [-1, -1], []
     if workers.rank == 0:
         name, broken = checkpoints.sound()
         notes = [f"`{label}`: the checkpoint {each} is broken and was passed over" for each in broken]
         if name is not None:
-            found = checkpoints.names().index(name)
-            epochs, batches = (int(number) for number in Path(name).stem.split("-"))
-            notes.append(f"`{label}`: went on after {epochs} epochs and {batches} batches")
+            found = [int(number) for number in Path(name).stem.split("-")]
+            notes.append(f"`{label}`: went on after {found[0]} epochs and {found[1]} batches")
+        for word in sorted(partial_of(request.out).glob(f"{HUNG}*")):
+            notes.append(f"`{label}`: {word.read_text()} when nothing went on, and was started again")
+            word.unlink()
         if notes:
             with (partial_of(request.out) / NOTES_FILE).open("a") as file:
                 file.writelines(f"{note}\n" for note in notes)
-    [found] = workers.first(np.array([found])).tolist()
-    return None if found < 0 else checkpoints.read(checkpoints.names()[found])
+    epochs, batches = workers.first(np.array(found)).tolist()
+    return None if epochs < 0 else checkpoints.read(name_of(epochs, batches))

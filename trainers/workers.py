@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,10 @@ class Workers:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    watched: bool = False
+    """Whether it ends itself where its training hangs, for somebody to start it again."""
+    beat: Callable[[], None] = lambda: None
+    """To be called at every step of a training: whoever watches over it sees that it goes on."""
 
     @classmethod
     def of_ray(cls) -> Workers:

@@ -23,6 +23,7 @@ from trainers.place import CACHE
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nodes")]
 
+TOKEN = "0123456789abcdef" * 4
 CONFIG = """
 data: {{events: ["{a}", "{b}", "{c}"], repeats: true, store: {store}, workers: {workers}}}
 train: {{workers: {workers}, checkpoint: {{minutes: 0.0001}}}}
@@ -65,7 +66,8 @@ class Node:
             CACHE: str(self.folder / "cache"),
             "PYTHONPATH": os.environ["PYTHONPATH"],
         }
-        self.environment = {**os.environ, **ENVIRONMENT, **more, **own}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+        self.environment = {**os.environ, **ENVIRONMENT, **token, **more, **own}
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str) -> None:

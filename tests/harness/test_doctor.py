@@ -212,7 +212,7 @@ def test_object_storage(look: Look, storage: Storage, tmp_path: Path) -> None:
 
 
 def test_a_node_that_cannot_read_the_store(
-    look: Look, storage: Storage, tmp_path: Path, ray_session: str, monkeypatch: pytest.MonkeyPatch
+    look: Look, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, denied = {"NodeID": "n", "NodeManagerAddress": "10.0.0.7"}, False
 
@@ -226,6 +226,7 @@ def test_a_node_that_cannot_read_the_store(
 
     monkeypatch.setattr(services, "_nodes", lambda: [node, node])
     monkeypatch.setattr(services, "on_each", on_each)
+    monkeypatch.setattr("trainers.cluster.connect", lambda: None)
     change = f"data.store={storage.uri(f'{tmp_path.name}/stores')}"
     assert look("shared storage", change)["found"] == "seen from 2 nodes"
     denied = True
