@@ -358,6 +358,7 @@ def test_a_fit_is_named_by_all_that_it_depends_on(stored: Path, tmp_path: Path) 
         "window_days": 2.0,
         "passes": 2.0,
         "optimise": {"mlp": {}},
+        "through": "s3://bucket/x",
     }
     assert changes.keys() == asdict(first).keys(), "give each field of `Fit` a change"
     names = [replace(first, **{name: value}).name() for name, value in changes.items()]
