@@ -70,18 +70,27 @@ class Node:
         self.environment = {**os.environ, **ENVIRONMENT, **token, **more, **own}
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *command: str) -> None:
-        with (self.folder / "log").open("wb") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    [str(Path(sys.executable).parent / command[0]), *command[1:]],
-                    env=self.environment,
-                    cwd=self.folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            )
+    def started(self, *arguments: str) -> None:
+        """`ray start`, up; Ray gives up where a node of a busy machine takes half a minute."""
+        command = [str(Path(sys.executable).parent / "ray"), "start", "--block", *arguments]
+        until = time.monotonic() + 400
+        while time.monotonic() < until:
+            if not self.processes or self.processes[-1].poll() is not None:
+                with (self.folder / "log").open("wb") as log:
+                    self.processes.append(
+                        subprocess.Popen(
+                            command,
+                            env=self.environment,
+                            cwd=self.folder,
+                            stdout=log,
+                            stderr=subprocess.STDOUT,
+                            start_new_session=True,
+                        )
+                    )
+            if "This command will now block" in (self.folder / "log").read_text():
+                return
+            time.sleep(0.3)
+        raise AssertionError((self.folder / "log").read_text()[-3000:])
 
     def run(self, script: str, *arguments: str) -> Any:
         done = subprocess.run(
@@ -115,24 +124,14 @@ def address(tmp_path: Path) -> Iterator[str]:
         memory = "--object-store-memory=100000000"
         try:
             head, *others = nodes
-            head.start("ray", "start", "--head", "--block", "--port=0", "--num-cpus=0", memory)
-            there = address_of(head)
+            head.started("--head", "--port=0", "--num-cpus=0", memory)
+            (there,) = re.findall(r"--address='([\d.:]+)'", (head.folder / "log").read_text())
             for node in others:
-                node.start("ray", "start", f"--address={there}", "--block", "--num-cpus=1", memory)
+                node.started(f"--address={there}", "--num-cpus=1", memory)
             yield there
         finally:
             for node in reversed(nodes):
                 node.stop()
-
-
-def address_of(head: Node) -> str:
-    """Where a head says that others may join it."""
-    until = time.monotonic() + 180
-    while time.monotonic() < until:
-        if found := re.search(r"--address='([\d.:]+)'", (head.folder / "log").read_text()):
-            return found[1]
-        time.sleep(0.2)
-    raise AssertionError((head.folder / "log").read_text()[-3000:])
 
 
 ROOM = """
