@@ -76,18 +76,21 @@ class Exchange:
             if file.is_file() and not file.name.startswith(".")
         }
         for relative, file in here.items():
-            # A file of another content may have the same size; only those that are never changed are numbered.
-            if there.get(relative) != file.stat().st_size or not file.name[0].isdigit():
+            if there.get(relative) != file.stat().st_size or not _numbered(file):
                 place.write(relative, content_of(file))
         for relative in set(there) - set(here):
             place.delete(relative)
 
     def down(self, name: str, folder: Path) -> None:
-        """Fetch what was mirrored and is not there."""
+        """Make a folder what was mirrored under a name."""
         place = self.place.child(name)
-        for relative in place.files():
+        there = place.files()
+        for file in folder.rglob("*"):
+            if file.is_file() and file.relative_to(folder).as_posix() not in there:
+                file.unlink(missing_ok=True)
+        for relative in there:
             file = folder / relative
-            if file.exists():
+            if file.exists() and _numbered(file):
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(f".{file.name}.{os.getpid()}.part")
@@ -95,6 +98,11 @@ class Exchange:
             with contextlib.suppress(StorageError):  # deleted since it was listed
                 copy_into(place, relative, partial)
                 os.replace(partial, file)
+
+
+def _numbered(file: Path) -> bool:
+    """Whether a file has a number for a name, as checkpoints do, which nobody changes."""
+    return file.name[0].isdigit()
 
 
 def _hashed(file: Path, sha: hashlib._Hash) -> Iterator[bytes]:

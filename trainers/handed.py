@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,8 +53,13 @@ class Handed:
         for folder in self._folders():
             exchange.fetch(Path(folder).name, exchange.here / Path(folder).name)
         out = Path(self.request.out).name
-        if not exchange.fetch(out, exchange.here / out):
+        if not exchange.has(
+            out
+        ):  # nor is it here, whatever an earlier launch has left: all workers must agree
+            shutil.rmtree(moved["out"], ignore_errors=True)
             exchange.down(partial_of(out).name, partial_of(moved["out"]))
+        else:
+            exchange.fetch(out, Path(moved["out"]))
         return replace(self.request, **moved)
 
     def mirror(self, partial: Path) -> None:
@@ -81,6 +87,11 @@ class Handed:
             raise RuntimeError(
                 f"the fit ended without its result in {out}; it must be on storage that all workers share."
             )
+
+    def close(self) -> None:
+        """The driver, when it has all results: nothing of them stays in object storage."""
+        if exchange := self._exchange:
+            exchange.place.clear()
 
     def leave(self, name: str, word: str) -> None:
         """A worker that ends: a file that the driver can read beside what is kept of the fit."""

@@ -86,6 +86,8 @@ def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fit
         _launch(todo, resources)
         for each in handed:
             each.take()
+        for each in handed:
+            each.close()
     return [Fits(Path(request.out)) for request in requests]
 
 

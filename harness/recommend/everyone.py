@@ -21,11 +21,12 @@ from harness.data.disk import locked
 from harness.errors import ConfigurationError, IncompleteError
 from harness.evaluating import registry_of
 from harness.files import whole, write_json
+from harness.fitting import fits_the_cluster
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
-from harness.workshop import Workshop, fits_the_cluster
+from harness.workshop import Workshop
 from trainers import cluster
 from trainers.remote import reason
 

@@ -175,5 +175,5 @@ def test_they_prepare_and_train_what_one_does_alone(
         assert any("/.work-" in each.path and each.method == "PUT" for each in asked), name
         assert any(each.path.endswith("/times.bin") and "/stores/" in each.path for each in asked), name
         assert not list((tmp_path / name / "cache").glob("stores/[!.]*/manifest.json"))
-    assert [name for name in storage.names(f"{tmp_path.name}/stores") if name.startswith(".work-")] == []
+    assert [name for name in storage.names(f"{tmp_path.name}/stores") if name.startswith(".")] == []
     assert sorted(path.name for path in ROOT.glob("store*")) == []
