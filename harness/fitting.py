@@ -71,8 +71,9 @@ class Fitting:
     @property
     def through(self) -> str | None:
         """Where workers that share no disk with this process hand over what they make: beside a store by URI."""
-        where = self.settings.data.store
-        return Place(where).child(f".fits/{self.run.key}").uri if self.run.store.uri else None
+        if self.run.store.uri is None or not self.settings.train.workers:
+            return None
+        return Place(self.settings.data.store).child(f".fits/{self.run.key}").uri
 
     def tuning(self, request: Fit, model: ModelSettings, epochs: dict[str, int] | None = None) -> Fit:
         """The fine-tuning of a model's terms from where a fit left them; for so many epochs in a refit.
