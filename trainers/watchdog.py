@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ LOOKS = 4
 
 
 class Watchdog:
-    """Calls `bark`, once, where the thread that made it has not called `beat` for so many seconds.
+    """Calls `bark`, once, where the thread that made it has not called `beat` for so many seconds, since its first one.
 
     Ray asks whether a process answers; one whose training hangs does, from another thread. A process that holds the
     interpreter while it hangs does not, and Ray ends that one.
@@ -23,7 +24,7 @@ class Watchdog:
     def __init__(self, seconds: float, bark: Callable[[str], None]) -> None:
         self.seconds, self._bark = seconds, bark
         self._watched = threading.get_ident()
-        self._last = time.monotonic()
+        self._last = math.inf
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -51,7 +52,6 @@ class Watchdog:
         return f"{last.filename}:{last.lineno}, in {last.name}"
 
     def __enter__(self) -> Watchdog:
-        self.beat()
         self._thread.start()
         return self
 

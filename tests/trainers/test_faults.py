@@ -138,26 +138,26 @@ def test_a_worker_that_is_deadlocked_is_replaced(
     workers: int, request_of: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process answers Ray, but its training does not go on; nobody waits for it where it is alone."""
-    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 15})
+    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 30})
     monkeypatch.setattr("trainers.pretrain.fit_all", deadlocking)
     [fits] = fit([request_of], Resources(workers, max_failures=1, compute=compute))
     assert (tmp_path / "deadlocked").exists()
     monkeypatch.undo()
     [whole] = fit([replace(request_of, out=str(tmp_path / "whole"))])
     assert curve_of(fits).loss == pytest.approx(curve_of(whole).loss, rel=1e-4)
-    went_on, *hung = fits.notes
-    assert went_on.startswith("`mlp`: went on after ")
-    assert any(re.search(r"worker 0 was at .*test_faults\.py:\d+, in stuck", note) for note in hung)
+    assert any(note.startswith("`mlp`: went on after ") for note in fits.notes)
+    if workers == 1:  # of a crew, one that waits for it may be the first to give up
+        assert any(re.search(r"worker 0 was at .*test_faults\.py:\d+, in stuck", note) for note in fits.notes)
 
 
 def test_without_another_try_a_deadlocked_worker_ends_the_fit(
     request_of: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 15})
+    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 30})
     monkeypatch.setattr("trainers.pretrain.fit_all", deadlocking)
     with pytest.raises(
         RuntimeError,
-        match=r"a worker gave no answer for 15 s \(`train\.timeout`\): worker 0 was at .*in stuck",
+        match=r"a worker gave no answer for 30 s \(`train\.timeout`\): worker 0 was at .*in stuck",
     ):
         fit([request_of], Resources(1, compute=compute))
 

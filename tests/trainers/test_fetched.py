@@ -185,7 +185,8 @@ def fitted(workers: Workers, log: str, folder: Path, kind: str) -> dict[str, Any
     return {"curve": curve.to_dict(), "state": encoder.state()}
 
 
-@pytest.mark.parametrize(("size", "kind"), [(1, "gru"), pytest.param(2, "recurrent", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "kind"), [(1, "gru"), (2, "recurrent")])
 def test_shards_fit_what_all_rows_fit(size: int, kind: str, sent: str, tmp_path: Path) -> None:
     """Losses, validation and parameters, `own` logits and sampled items by popularity among them."""
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,9 @@ def test_it_barks_once_where_the_work_hangs() -> None:
         said.append(where)
         heard.set()
 
-    with Watchdog(0.05, bark):
+    with Watchdog(0.05, bark) as dog:
+        assert not heard.wait(0.2)  # before the first beat nothing has begun
+        dog.beat()
         assert heard.wait(10)
         assert not threading.Event().wait(0.1)
     (where,) = said
@@ -41,6 +43,8 @@ def test_every_beat_begins_its_patience_anew(monkeypatch: pytest.MonkeyPatch) ->
     now = 100.0
     monkeypatch.setattr("trainers.watchdog.time.monotonic", lambda: now)
     dog = Watchdog(4.0, print)
+    assert not dog.late
+    dog.beat()
     for _ in range(3):
         now += 3.9
         assert not dog.late
