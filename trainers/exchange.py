@@ -7,6 +7,7 @@ sent, or nothing. A folder that is still written to (checkpoints, progress) is m
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -58,7 +59,7 @@ class Exchange:
         if place.size(WHOLE) is None:
             return False
         listed = json.loads(place.read(WHOLE))
-        with _whole(folder) as made:
+        with unit(folder) as made:
             for relative, (size, digest) in listed.items():
                 (made / relative).parent.mkdir(parents=True, exist_ok=True)
                 found = copy_into(place, relative, made / relative)
@@ -112,15 +113,17 @@ def _hashed(file: Path, sha: hashlib._Hash) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `target` when the block ends well and is gone when not."""
+def unit(target: Path) -> Iterator[Path]:
+    """A folder to do a unit of work in, which becomes `target` when the block ends well and is gone when not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".tmp-{target.name}-", dir=target.parent))
     try:
         yield partial
-        with contextlib.suppress(OSError):
+        try:
             partial.rename(target)
-        if not target.exists():
-            raise FileNotFoundError(f"{target} could not be written")
+        except OSError as error:
+            # Ray may do a unit twice where it has lost sight of a node: both did the same.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
