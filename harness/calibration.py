@@ -35,7 +35,7 @@ def calibration(workshop: Workshop, chosen: Chosen, model: Model) -> dict[str, A
     k = max(workshop.settings.evaluate.k)
     tuned = chosen.finetuned
     kept = workshop.tuned(chosen.fits, chosen.model) if tuned and tuned.kept else None
-    earlier = workshop.assemble(workshop.val, chosen.model, chosen.fits, kept)
+    earlier = workshop.fitting.assemble(workshop.val, chosen.model, chosen.fits, kept)
     with bar("calibration"):
         try:
             found = temperature(*_asked(workshop.val, earlier)[:2])

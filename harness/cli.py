@@ -70,7 +70,7 @@ def prepare(config: Config, set_: Changes = None, with_: With = None, as_json: J
         "duplicates": counts.duplicates,
         "segments": store.segments,
         "appended": 0 if store.reused else store.appended,
-        "store": str(store.path),
+        "store": store.where,
         "rejected_file": str(store.rejected_file),
         "fingerprint": store.fingerprint,
         "reused": store.reused,

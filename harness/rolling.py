@@ -158,14 +158,14 @@ def _refitted(
     if fits is None and neural_terms(model):
         fits = workshop.pretrain([model])
     later = list(enumerate(stages))[1:]
-    requests = [workshop.request(stage, [model], fits, each) for each in later]
+    requests = [workshop.fitting.request(stage, [model], fits, each) for each in later]
     tuning = []
     if finetuned and finetuned.kept:
-        tuning = [workshop.tuning(request, model, finetuned.epochs) for request in requests]
-    done = workshop.fit([*requests, *tuning], "refit before each cut")
+        tuning = [workshop.fitting.tuning(request, model, finetuned.epochs) for request in requests]
+    done = workshop.fitting.fit([*requests, *tuning], "refit before each cut")
     plain, tuned = done[: len(requests)], done[len(requests) :]
     return [
-        workshop.assemble(place, model, fitted, tuned[number] if tuned else None)
+        workshop.fitting.assemble(place, model, fitted, tuned[number] if tuned else None)
         for number, ((_, place), fitted) in enumerate(zip(later, plain, strict=True))
     ]
 

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.storage import ENVIRONMENT, Storage
+from trainers.place import CACHE
+
 ROOT = Path(__file__).parent.parent
 RETAIL = ROOT / "data" / "online-retail" / "events.csv.gz"
 
@@ -38,6 +41,29 @@ def ray_session() -> Iterator[str]:
     yield address
     os.environ.pop("RAY_ADDRESS", None)
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Storage]:
+    """Object storage on loopback, started once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        storage = Storage()
+        storage.start()
+        yield storage
+        storage.stop()
+
+
+@pytest.fixture
+def storage(server: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """Object storage whose requests are noted, and a node whose cache is empty."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    server.asked.clear()
+    yield server
+    server.fault = lambda method, path: None
 
 
 @pytest.fixture

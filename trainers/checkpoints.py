@@ -16,6 +16,11 @@ from trainers.loop import Training
 SUFFIX = ".pt"
 
 
+def name_of(epochs: int, batches: int) -> str:
+    """The name of the checkpoint after so many epochs, and batches of the next one."""
+    return f"{epochs:05d}-{batches:08d}{SUFFIX}"
+
+
 @dataclass(frozen=True)
 class Checkpoints:
     """The checkpoints of one training, `<epochs>-<batches>.pt` in a folder.
@@ -36,7 +41,7 @@ class Checkpoints:
             OSError: there is no room for it; those that are there stay.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{len(training.curve.loss):05d}-{training.batch:08d}{SUFFIX}"
+        name = name_of(len(training.curve.loss), training.batch)
         partial = self.folder / f".{name}.part"
         try:
             with partial.open("wb") as file:

@@ -35,8 +35,24 @@ def example_weights(
     return left * np.diff(moments.target_offsets) ** settings.by_items
 
 
+def together(moments: Queries, workers: Workers) -> tuple[Queries, IntArray]:
+    """Everybody's moments, and [size + 1] where each worker's begin: what batches are made of is the same as if each
+    worker had all rows. The targets of others stay with them; here they are 0."""
+    edges = np.concatenate(([0], np.cumsum(workers.lengths(len(moments))))).astype(np.int64)
+    lengths = workers.joined(np.diff(moments.target_offsets))
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    targets = np.zeros(int(offsets[-1]), moments.targets.dtype)
+    first = int(offsets[edges[workers.rank]])
+    targets[first : first + len(moments.targets)] = moments.targets
+    time, begin, end = (workers.joined(array) for array in (moments.time, moments.begin, moments.end))
+    return Queries(time, begin, end, offsets, targets), edges
+
+
 class Epochs:
     """Passes over the training moments, the same for any number of workers.
+
+    Args:
+        moments: those of the users of `data.held` alone where not all users' rows are here.
 
     Raises:
         ValueError: there is no moment to train on, or nothing is left of any.
@@ -47,9 +63,17 @@ class Epochs:
         self.encoder, self.workers = model.encoder, model.workers
         self.course = self.settings = model.settings
         self.weights = self._weigh()
+        begins = None
+        if data.held is not None:
+            moments, begins = together(moments, self.workers)
         self.windows = Windows.of(moments, self.encoder.settings.max_history, self.settings.overlap)
+        self.edges = None if begins is None else np.searchsorted(self.windows.first, begins)
         sampled = self.settings.loss.kind != "full"
-        counted = Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data))) if sampled else None
+        counted = (
+            Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data, self.workers)))
+            if sampled
+            else None
+        )
         device = self.workers.device
         self.draws = Shares(counted.each.to(device), counted.total.to(device)) if counted else None
 
@@ -62,6 +86,8 @@ class Epochs:
 
     def _weigh(self) -> npt.NDArray[np.float64]:
         weights = example_weights(self.data, self.moments, self.settings)
+        if self.data.held is not None:
+            weights = self.workers.joined(weights)
         if not weights.any():
             raise ValueError(
                 f"`{self.encoder.settings.label}`: training needs a moment with a history of which its loss forgetting "
@@ -82,6 +108,7 @@ class Epochs:
             return step, scale, self._parts(everybody[step], scale, (number, step)) if scale else []
 
         for step, scale, parts in ahead(make, range(done, steps), self.model.compute.ahead):
+            self.workers.beat()
             if scale:  # otherwise nothing is left of any of them
                 self.model.objective.train()
                 after = number * steps + step
@@ -112,10 +139,10 @@ class Epochs:
 
     def _parts(self, everybody: IntArray, scale: float, at: tuple[int, int]) -> list[Part]:
         """This worker's share of a batch, in as many parts as are to be computed one after the other."""
-        windows = self.workers.share(everybody)
-        # A batch of fewer windows than workers: those without any take part in the step and count for nothing.
+        windows = self.workers.share(everybody, self.edges)
+        # A batch with no window for this worker: it takes part in the step and counts for nothing.
         idle = not len(windows)
-        windows = everybody[:1] if idle else windows
+        windows = self._any(everybody) if idle else windows
         negatives = self._negatives(at)
         parts = min(self.model.compute.accumulate, len(windows))
         return [
@@ -127,6 +154,12 @@ class Epochs:
             )
             for part in (windows[number::parts] for number in range(parts))
         ]
+
+    def _any(self, everybody: IntArray) -> IntArray:
+        """Some window to compute with, of this worker's users if they have one."""
+        if self.edges is None or self.edges[self.workers.rank] == self.edges[self.workers.rank + 1]:
+            return everybody[:1]
+        return self.edges[self.workers.rank : self.workers.rank + 1]
 
     def _batch(self, windows: IntArray) -> Batch:
         data, most = self.data, self.encoder.settings.max_history
@@ -158,15 +191,22 @@ def validation_loss(
     asked = objective or Objective(encoder.module, encoder.settings.training.loss)
     asked.eval()
     total = 0.0
-    windows = Windows.of(by_user(queries), most)
+    mine = queries if data.held is None else data.of_held(queries)
+    windows = Windows.of(by_user(mine if len(mine) else queries), most)
     size = max(min(512, LOGITS // encoder.items), 1)
     parts = batches(windows, size, np.random.default_rng(0))
+    own = len(parts) if len(mine) else 0
+    # A sharded network is asked equally often by all; who has no block left asks for nothing.
+    if data.held is None:
+        turns = range(workers.rank, -(-len(parts) // workers.size) * workers.size, workers.size)
+    else:
+        turns = range(max(workers.lengths(own)))
     with torch.no_grad():
-        # A sharded network is asked equally often by all; who has no block left asks for nothing.
-        for at in range(workers.rank, -(-len(parts) // workers.size) * workers.size, workers.size):
+        for at in turns:
+            workers.beat()
             batch = Batch.of(
                 windows, parts[at % len(parts)], data.log, data.column, most, repeats=repeats, scope=scope
             ).to(workers.device)
             value = float(asked(batch).double().sum())
-            total += value if at < len(parts) else 0.0
+            total += value if at < own else 0.0
     return float(workers.sum(np.array([total]))[0]) / len(queries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,7 @@ class TrainingData:
             summed over all users, since nothing may be updated after the cut.
         since: events before it are history, and nothing that is learned from; unix seconds.
         validation: queries after the cut for early stopping, or none. Never the test queries.
+        held: the users whose rows this process has, where it has not fetched those of others; None: all.
     """
 
     log: PackedLog
@@ -215,6 +216,21 @@ class TrainingData:
     end: float
     validation: Queries | None = None
     since: float = -np.inf
+    held: slice | None = None
+
+    @property
+    def users(self) -> slice:
+        """The users whose rows may be read."""
+        return self.held or slice(0, self.log.users)
+
+    def only(self, users: slice) -> TrainingData:
+        """The same of a worker that has the rows of these users alone."""
+        return replace(self, held=users)
+
+    def of_held(self, queries: Queries) -> Queries:
+        """The queries of users whose rows are here."""
+        low, high = self.log.offsets[self.users.start], self.log.offsets[self.users.stop]
+        return queries.take(np.flatnonzero((queries.begin >= low) & (queries.begin < high)))
 
     @cached_property
     def start(self) -> IntArray:

@@ -93,7 +93,8 @@ def optimise(
     same for any number of workers, and each worker computes its share of every batch.
 
     Args:
-        moments: sorted by user and time, as `TrainingData.moments` gives them.
+        moments: sorted by user and time, as `TrainingData.moments` gives them; those of the users of `data.held` alone
+            where not all users' rows are here.
         repeats: where a user takes nothing twice, items of the history are left out of the softmax.
         epochs: train for just so many epochs and do not look at the validation queries (a refit); by default
             stop `settings.patience` epochs after the best one on validation, or at `settings.epochs`.

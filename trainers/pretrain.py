@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from trainers.checkpoints import Checkpoints
+from trainers.checkpoints import Checkpoints, name_of
 from trainers.computing import PLAIN, ComputeSettings
 from trainers.curve import Curve
 from trainers.encoders import (
@@ -27,82 +27,26 @@ from trainers.encoders import (
     ClosedForm,
     Encoder,
     Neural,
-    NeuralSettings,
     Statistics,
     TermSettings,
 )
-from trainers.encoders.base import PREFIX, EncoderSettings
-from trainers.finetune import FinetuneSettings
+from trainers.encoders.base import PREFIX
+from trainers.fetched import open_training
 from trainers.fits import NOTES_FILE, Fits
-from trainers.log import DAY, PackedLog, Queries, TrainingData
+from trainers.handed import PROGRESS_FILE, Handed, partial_of
+from trainers.log import DAY, Queries, TrainingData
 from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
+from trainers.place import Place
 from trainers.remote import reason
-from trainers.workers import Workers
+from trainers.request import PLACES, Fit
+from trainers.watchdog import Watchdog
+from trainers.workers import ALONE, Workers
 
-PROGRESS_FILE = "progress.json"
 CHECKPOINTS = "checkpoints"
-PLACES = ("log", "data", "out", "start")
-"""The fields of a `Fit` that say where things lie, not what they are."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What to fit, as plain data that travels to workers. Folders must be reachable from every worker's machine.
-
-    Attributes:
-        log, vocabulary: the packed log's folder and the size of its vocabulary.
-        data: the folder of the `TrainingData`.
-        out: the folder of the `Fits` to write.
-        terms: the settings of the terms to fit.
-        repeats: whether users take items again.
-        seed: of the batches, the dropout and the first parameters.
-        epochs: by label, neural terms that train for just so many epochs (a refit); others stop on validation.
-        start: a folder of `Fits` to start from (fine-tuning), or none.
-        window_days: only moments so many days before the end of training (fine-tuning), or all.
-        passes: how often closed forms add the window's sums to those that they start from (fine-tuning).
-        optimise: by label, other settings than the term's own (fine-tuning).
-    """
-
-    log: str
-    vocabulary: int
-    data: str
-    out: str
-    terms: list[dict[str, Any]]
-    repeats: bool
-    seed: int = 0
-    epochs: dict[str, int] = field(default_factory=dict)
-    start: str | None = None
-    window_days: float | None = None
-    passes: float = 0.0
-    optimise: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def name(self) -> str:
-        """The same for the same fit: Ray Train finds an interrupted one's checkpoints by it."""
-        return "fit-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-    def finetuned(
-        self, settings: FinetuneSettings, out: str, terms: Sequence[EncoderSettings], epochs: dict[str, int]
-    ) -> Fit:
-        """The fit that takes terms further from where this one left them, on the recent window.
-
-        Args:
-            out: the folder of its `Fits`.
-            terms: what to fine-tune.
-            epochs: by label, just so many epochs (a refit); empty to stop on validation.
-        """
-        optimise = settings.model_dump(mode="json", exclude={"window_days", "passes"})
-        return replace(
-            self,
-            out=out,
-            terms=[term.model_dump(mode="json") for term in terms],
-            start=self.out,
-            window_days=settings.window_days,
-            passes=settings.passes,
-            epochs=epochs,
-            optimise={term.label: optimise for term in terms if isinstance(term, NeuralSettings)},
-        )
+HUNG = "hung-"
+"""Begins the name of a file, with the worker's rank: where it was when it ended itself, since nothing went on."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +58,11 @@ class Resources:
     gpu: bool = False
     max_failures: int = 0
     compute: ComputeSettings = PLAIN
+
+    @property
+    def most(self) -> int:
+        """How many workers there may be."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
 
     @property
     def crew(self) -> str:
@@ -131,25 +80,31 @@ def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fit
     """
     todo = [request for request in requests if not Fits(Path(request.out)).whole]
     if todo:
+        handed = [Handed(request) for request in todo]
+        for each in handed:
+            each.give()
         _launch(todo, resources)
+        for each in handed:
+            each.take()
+        for each in handed:
+            each.close()
     return [Fits(Path(request.out)) for request in requests]
 
 
 def _launch(requests: list[Fit], resources: Resources) -> None:
-    storage = Path(requests[0].out).parent / "ray-train"
-    storage.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
     trainer = TorchTrainer(
         fit_all,
         train_loop_config={
             "requests": [asdict(request) for request in requests],
             "compute": resources.compute.model_dump(),
+            "watched": bool(resources.workers),  # in the process of a person there is nothing to start again
         },
         torch_config=TorchConfig(timeout_s=resources.compute.timeout),
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
         run_config=RunConfig(
             name=requests[0].name(),
-            storage_path=str(storage.absolute()),
+            **_ray_storage(requests[0]),
             failure_config=FailureConfig(max_failures=resources.max_failures),
         ),
     )
@@ -159,7 +114,8 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
-        reasons = "; ".join(dict.fromkeys(_told(failure, resources) for failure in failures))
+        hung = _hung(requests, resources.most)
+        reasons = "; ".join(dict.fromkeys(_told(failure, resources, hung) for failure in failures))
         raise RuntimeError(f"the fit on {resources.crew} workers failed: {reasons or error}") from error
     except (ArithmeticError, ValueError) as error:  # local mode hands on what was raised
         raise RuntimeError(f"the fit failed: {reason(error)}") from error
@@ -168,38 +124,69 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     finally:
         # Ray leaves its own handler there, and with it a controller of 250 MB.
         signal.signal(signal.SIGINT, interrupt)
-    for request in requests:
-        if not Fits(Path(request.out)).whole:
-            raise RuntimeError(
-                f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
-            )
 
 
-def _told(failure: BaseException, resources: Resources) -> str:
+def _ray_storage(request: Fit) -> dict[str, Any]:
+    """Where Ray Train keeps what it knows of a fit."""
+    if request.through is not None:
+        place = Place(request.through).child("ray-train")
+        return {"storage_path": place.path, "storage_filesystem": place.filesystem}
+    storage = Path(request.out).parent / "ray-train"
+    storage.mkdir(parents=True, exist_ok=True)
+    return {"storage_path": str(storage.absolute())}
+
+
+def _told(failure: BaseException, resources: Resources, hung: str) -> str:
     """Why a worker failed. Those that wait for one that hangs, and Ray, say no more than that they waited."""
     said = str(failure).lower()
-    if "timed out" in said or "health check has been hanging" in said:
-        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`)"
+    if hung or "timed out" in said or "health check has been hanging" in said:
+        where = f": {hung}" if hung else ""
+        return f"a worker gave no answer for {resources.compute.timeout} s (`train.timeout`){where}"
     return reason(failure)
 
 
-def _partial(out: str) -> Path:
-    return Path(out).with_name(Path(out).name + ".partial")
+def _hung(requests: Sequence[Fit], workers: int) -> str:
+    """Where those workers were that ended themselves; empty where none did."""
+    words = []
+    for request in requests:
+        for rank in range(workers):
+            with contextlib.suppress(FileNotFoundError):
+                words.append(Handed(request).said(f"{HUNG}{rank}"))
+    return "; ".join(words)
 
 
 def fit_all(config: dict[str, Any]) -> None:
     """What every worker runs."""
-    workers, compute = Workers.of_ray(), ComputeSettings.model_validate(config["compute"])
-    for request in (Fit(**entry) for entry in config["requests"]):
+    workers = replace(Workers.of_ray(), watched=config["watched"])
+    compute = ComputeSettings.model_validate(config["compute"])
+    for handed in (Handed(Fit(**entry)) for entry in config["requests"]):
+        request = handed.receive()
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
-            _fit_terms(request, workers, compute)
+            _fit_terms(handed, request, workers, compute)
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
 
 
-def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None:
-    data = TrainingData.open(PackedLog.open(request.log, request.vocabulary), Path(request.data))
+@contextlib.contextmanager
+def _watched(handed: Handed, workers: Workers, compute: ComputeSettings) -> Iterator[Workers]:
+    """A worker that ends itself where no step of its training begins for `train.timeout` seconds."""
+
+    def bark(where: str) -> None:
+        handed.leave(f"{HUNG}{workers.rank}", f"worker {workers.rank} was at {where}")
+        os._exit(1)
+
+    if not workers.watched:
+        yield workers
+        return
+    with Watchdog(compute.timeout, bark) as dog:
+        yield replace(workers, beat=dog.beat)
+
+
+def _fit_terms(handed: Handed, request: Fit, workers: Workers, compute: ComputeSettings) -> None:
     settings = ModelSettings.model_validate({"terms": request.terms})
+    everybody = any(ENCODERS[term.kind].needs_everybody(term) for term in settings.terms)
+    shard = None if everybody else (workers.rank, workers.size)
+    data = open_training(request.log, request.vocabulary, Path(request.data), shard)
     fitted: list[tuple[TermSettings, Statistics | Encoder, Curve | None]] = []
     for term in settings.terms:
         torch.manual_seed(request.seed)
@@ -208,14 +195,15 @@ def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None
             fitted.append((term, _sums(encoder, request, data, workers), None))
         else:
             assert isinstance(encoder, Neural)
-            fitted.append((term, encoder, _train(encoder, request, data, workers, compute)))
+            fitted.append((term, encoder, _train(encoder, handed, request, data, workers, compute)))
     if workers.rank == 0:
-        partial = _partial(request.out)
+        partial = partial_of(request.out)
         Fits(partial).write(fitted)
         (partial / PROGRESS_FILE).unlink(missing_ok=True)
         shutil.rmtree(request.out, ignore_errors=True)
         os.replace(partial, request.out)
         shutil.rmtree(Path(request.out) / CHECKPOINTS, ignore_errors=True)
+        handed.send()
 
 
 def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Workers) -> Statistics:
@@ -244,7 +232,12 @@ def _sums(encoder: ClosedForm, request: Fit, data: TrainingData, workers: Worker
 
 
 def _train(
-    encoder: Neural, request: Fit, data: TrainingData, workers: Workers, compute: ComputeSettings
+    encoder: Neural,
+    handed: Handed,
+    request: Fit,
+    data: TrainingData,
+    workers: Workers,
+    compute: ComputeSettings,
 ) -> Curve:
     label = encoder.settings.label
     if request.start is not None:
@@ -255,10 +248,10 @@ def _train(
             )
         encoder.load(start)
     else:
-        encoder.begin(data, repeats=request.repeats, seed=request.seed)
-    moments = data.moments()
+        encoder.begin(data, repeats=request.repeats, seed=request.seed, workers=workers)
+    moments = data.moments(data.users)
     if request.window_days is not None:
-        moments = recent(moments, data.end - request.window_days * DAY)
+        moments = recent(moments, data.end - request.window_days * DAY, workers)
     settings = (
         OptimiseSettings(**request.optimise[label])
         if label in request.optimise
@@ -266,71 +259,68 @@ def _train(
     )
     made_by = {key: value for key, value in asdict(request).items() if key not in PLACES}
     checkpoints = Checkpoints(
-        _partial(request.out) / CHECKPOINTS / label, compute.checkpoint.keep, {**made_by, "term": label}
+        partial_of(request.out) / CHECKPOINTS / label, compute.checkpoint.keep, {**made_by, "term": label}
     )
 
     def keep(training: Training) -> None:
         if workers.rank == 0:
             checkpoints.write(training)
+            handed.mirror(partial_of(request.out))
 
-    return optimise(
-        encoder,
-        data,
-        moments,
-        settings,
-        repeats=request.repeats,
-        seed=request.seed,
-        epochs=request.epochs.get(label),
-        compute=compute,
-        workers=workers,
-        resume=_resume(checkpoints, label, request, workers),
-        keep=keep,
-        after_epoch=lambda curve: _report(curve, label, request, workers),
-    )
+    resume = _resume(checkpoints, label, request, workers)
+    with _watched(handed, workers, compute) as watched:
+        return optimise(
+            encoder,
+            data,
+            moments,
+            settings,
+            repeats=request.repeats,
+            seed=request.seed,
+            epochs=request.epochs.get(label),
+            compute=compute,
+            workers=watched,
+            resume=resume,
+            keep=keep,
+            after_epoch=lambda curve: _report(curve, label, handed, request, workers),
+        )
 
 
-def recent(moments: Queries, since: float) -> Queries:
-    """The moments at or after a time; ValueError where there are none."""
+def recent(moments: Queries, since: float, workers: Workers = ALONE) -> Queries:
+    """The moments at or after a time; ValueError where no worker has any."""
     index = moments.time >= since
-    if not index.any():
+    if not any(workers.lengths(int(index.sum()))):
         raise ValueError(
             "the fine-tuning window must hold at least one training moment; raise `finetune.window_days`."
         )
     return moments.take(index.nonzero()[0])
 
 
-def _report(curve: Curve, label: str, request: Fit, workers: Workers) -> None:
+def _report(curve: Curve, label: str, handed: Handed, request: Fit, workers: Workers) -> None:
     """After each epoch a line for whoever waits."""
     metrics = {"term": label, "epoch": len(curve.loss), "loss": curve.loss[-1]}
     if workers.rank == 0:
-        partial = _partial(request.out)
+        partial = partial_of(request.out)
         partial.mkdir(parents=True, exist_ok=True)
         said = json.dumps({**metrics, "validation": curve.validation[-1:]})
         (partial / PROGRESS_FILE).write_text(said)
+        handed.mirror(partial)
     ray.train.report(metrics)
 
 
 def _resume(checkpoints: Checkpoints, label: str, request: Fit, workers: Workers) -> Training | None:
     """Where an interrupted training of this term was; all workers take the checkpoint that worker 0 finds."""
-    found, notes = -1, []
+    found, notes = [-1, -1], []
     if workers.rank == 0:
         name, broken = checkpoints.sound()
         notes = [f"`{label}`: the checkpoint {each} is broken and was passed over" for each in broken]
         if name is not None:
-            found = checkpoints.names().index(name)
-            epochs, batches = (int(number) for number in Path(name).stem.split("-"))
-            notes.append(f"`{label}`: went on after {epochs} epochs and {batches} batches")
+            found = [int(number) for number in Path(name).stem.split("-")]
+            notes.append(f"`{label}`: went on after {found[0]} epochs and {found[1]} batches")
+        for word in sorted(partial_of(request.out).glob(f"{HUNG}*")):
+            notes.append(f"`{label}`: {word.read_text()} when nothing went on, and was started again")
+            word.unlink()
         if notes:
-            with (_partial(request.out) / NOTES_FILE).open("a") as file:
+            with (partial_of(request.out) / NOTES_FILE).open("a") as file:
                 file.writelines(f"{note}\n" for note in notes)
-    [found] = workers.first(np.array([found])).tolist()
-    return None if found < 0 else checkpoints.read(checkpoints.names()[found])
-
-
-def watch(requests: Sequence[Fit], say: Callable[[dict[str, Any]], None]) -> None:
-    """Pass on the latest progress of fits that run elsewhere, if there is any."""
-    for request in requests:
-        try:
-            say(json.loads((_partial(request.out) / PROGRESS_FILE).read_text()))
-        except (FileNotFoundError, json.JSONDecodeError):  # not begun, over, or read in the middle of a write
-            continue
+    epochs, batches = workers.first(np.array(found)).tolist()
+    return None if epochs < 0 else checkpoints.read(name_of(epochs, batches))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,10 @@ class Workers:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    watched: bool = False
+    """Whether it ends itself where its training hangs, for somebody to start it again."""
+    beat: Callable[[], None] = lambda: None
+    """To be called at every step of a training: whoever watches over it sees that it goes on."""
 
     @classmethod
     def of_ray(cls) -> Workers:
@@ -28,11 +33,21 @@ class Workers:
         context = ray.train.get_context()
         return cls(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
 
-    def share(self, windows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def share(
+        self, windows: npt.NDArray[np.int64], edges: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
         """This worker's windows of a batch: neighbours in the packed log, so that each worker reads about its own share
-        of the users and all have equally many."""
+        of the users and all have equally many.
+
+        Args:
+            edges: [size + 1] where workers have their own users' rows alone, worker r has the windows
+                `edges[r]:edges[r + 1]`, and takes those of them that are in the batch: as many as chance will have it.
+        """
         if self.size == 1:
             return windows
+        if edges is not None:
+            mine = (windows >= edges[self.rank]) & (windows < edges[self.rank + 1])
+            return np.asarray(windows[mine])
         share: npt.NDArray[np.int64] = np.array_split(np.sort(windows), self.size)[self.rank]
         return share
 
@@ -58,12 +73,27 @@ class Workers:
         dist.all_gather(everybody, mine)
         return [each.cpu() for each in everybody]
 
+    def lengths(self, mine: int) -> list[int]:
+        """Everybody's number, by rank."""
+        numbers: list[int] = self.sum(np.eye(self.size, dtype=np.int64)[self.rank] * mine).tolist()
+        return numbers
+
+    def joined(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Everybody's array [n], each of its own length, one after another by rank."""
+        if self.size == 1:
+            return array
+        lengths = self.lengths(len(array))
+        padded = np.zeros(max(lengths), array.dtype)
+        padded[: len(array)] = array
+        everybody = self.gather(torch.from_numpy(padded))
+        return np.concatenate([each.numpy()[:n] for each, n in zip(everybody, lengths, strict=True)])
+
     def union(self, numbers: torch.Tensor) -> torch.Tensor:
         """The different numbers that any worker has, ascending."""
         mine: torch.Tensor = torch.unique(numbers)
         if self.size == 1:
             return mine
-        count = int(self.sum(np.eye(self.size, dtype=np.int64)[self.rank] * len(mine)).max())
+        count = max(self.lengths(len(mine)))
         padded = torch.cat((mine, mine[-1:].expand(count - len(mine))))
         everybody = [torch.empty_like(padded) for _ in range(self.size)]
         dist.all_gather(everybody, padded)

@@ -67,7 +67,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> Measured:
     first_read = told("read", read(appended.answer["store"], folder))
     alone = told("alone", prepare(_settings(folder, "alone", more, asked), folder))
     again = _settings(folder, "again", files, asked)
-    killed = told("killed", prepare(again, folder, kill_after=whole.seconds / 2))
+    killed = told("killed", prepare(again, folder, kill_at="Numbering"))
     went_on = told("went on", prepare(again, folder))
     kept = re.search(r"going on after ([\d,]+) rows", went_on.said)
     return Measured(

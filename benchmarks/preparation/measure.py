@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 PREPARE = """
-import json, sys
+import json, os, signal, sys
 from harness.data import DataSettings, prepare
 settings = DataSettings.model_validate_json(open(sys.argv[1]).read())
-store = prepare(settings, lambda line: print(line, file=sys.stderr, flush=True))
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+    if sys.argv[2] and line.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+store = prepare(settings, say)
 print(json.dumps({"store": str(store.path), "segments": store.segments, "appended": store.appended}))
 """
 READ = "import sys; from harness.data import open_store; open_store(sys.argv[1]).log"
@@ -41,8 +44,8 @@ class Took:
     said: str
 
 
-def measured(command: list[str], folder: Path, kill_after: float | None = None) -> Took:
-    """Run a command to its end, or until it is killed (SIGKILL) after so many seconds."""
+def measured(command: list[str], folder: Path) -> Took:
+    """Run a command to its end."""
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         begin = time.monotonic()
         process = subprocess.Popen(command, stdout=out, stderr=err)
@@ -52,8 +55,6 @@ def measured(command: list[str], folder: Path, kill_after: float | None = None) 
             if pid:
                 break
             resident = max(resident, sum(_resident(each) for each in _tree(process.pid)))
-            if kill_after is not None and time.monotonic() - begin > kill_after:
-                os.kill(process.pid, signal.SIGKILL)
             time.sleep(EVERY)
         seconds = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -69,10 +70,13 @@ def measured(command: list[str], folder: Path, kill_after: float | None = None) 
     )
 
 
-def prepare(settings: Path, folder: Path, kill_after: float | None = None) -> Took:
-    """What `lethe prepare` does once it has loaded what later steps need, which costs the same for any log."""
-    took = measured([sys.executable, "-c", PREPARE, str(settings)], folder, kill_after)
-    if took.code and kill_after is None:
+def prepare(settings: Path, folder: Path, kill_at: str = "") -> Took:
+    """What `lethe prepare` does once it has loaded what later steps need, which costs the same for any log.
+
+    With `kill_at` it is killed (SIGKILL) when it says a line that begins so.
+    """
+    took = measured([sys.executable, "-c", PREPARE, str(settings), kill_at], folder)
+    if took.code and not kill_at:
         raise RuntimeError(took.said)
     return took
 

@@ -21,7 +21,7 @@ from harness.data.numbering import Numbers
 from harness.data.pieces import IDS, ROWS
 from harness.data.rows import ORDER, Rows, found, repeated, sorted_rows, take
 from harness.data.segments import Segment
-from harness.data.work import unit
+from trainers.exchange import unit
 from trainers.log import LAYOUT
 
 _CHUNK = 1 << 24

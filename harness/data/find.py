@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,6 @@ from harness.data.errors import DataError
 from harness.data.manifest import Content, Input, Manifest, fingerprint, read_manifest
 from harness.data.settings import DataSettings
 from harness.data.sources import Source
-from harness.data.store import open_store
 
 _SETTLED = timedelta(seconds=2)
 """A file that was changed this long before it was listed would show a later change by its time."""
@@ -96,8 +96,16 @@ def _time(source: Source) -> str | None:
     return None if source.modified is None else source.modified.isoformat()
 
 
-def plan(asked: Request, stores: list[tuple[Path, Manifest]], append: bool) -> Plan:
-    """Find the store of a request; or the whole store with most of its files, to append the others to; or neither."""
+def plan(
+    asked: Request,
+    stores: list[tuple[Path, Manifest]],
+    append: bool,
+    whole: Callable[[Path], bool],
+) -> Plan:
+    """Find the store of a request; or the whole store with most of its files, to append the others to; or neither.
+
+    `whole` says of the path of one whether all of it is there, or can be fetched.
+    """
     anew = Plan(fingerprint(asked.meaning, [asked.events], asked.items), [asked.events])
     if not append:
         return anew
@@ -108,21 +116,13 @@ def plan(asked: Request, stores: list[tuple[Path, Manifest]], append: bool) -> P
         if manifest.meaning == asked.meaning and Counter(manifest.events) <= wanted
     ]
     for path, manifest in within:
-        if Counter(manifest.events) == wanted and manifest.items == asked.items and _whole(path):
+        if Counter(manifest.events) == wanted and manifest.items == asked.items and whole(path):
             return Plan(manifest.fingerprint, manifest.segments)
     for path, manifest in sorted(within, key=lambda found: (-found[1].counts.rows, found[0].name)):
-        if not _whole(path):
+        if not whole(path):
             continue
         new = list((wanted - Counter(manifest.events)).elements())
         segments = [*manifest.segments, new] if new else manifest.segments
         found = fingerprint(asked.meaning, segments, asked.items)
         return Plan(found, segments, (path, manifest))
     return anew
-
-
-def _whole(path: Path) -> bool:
-    try:
-        open_store(path)
-    except DataError:
-        return False
-    return True

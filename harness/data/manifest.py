@@ -135,8 +135,13 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST
     if not file.is_file():
         raise DataError(f"A store must have a `{MANIFEST}`, but `{path}` has none. Run `lethe prepare`.")
+    return manifest_of(file.read_bytes(), path)
+
+
+def manifest_of(raw: bytes, path: Path | str) -> Manifest:
+    """The manifest that was read of the store at `path`; `DataError` where it is not whole or of another format."""
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(raw)
         version = content["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, MANIFEST, "cannot be read") from error
@@ -159,10 +164,13 @@ def read_manifest(path: Path) -> Manifest:
 def read_merged(path: Path) -> dict[str, Entry] | None:
     """What the arrays of all segments in `path` must be; None where they are not made yet."""
     file = path / MERGED
-    if not file.exists():
-        return None
+    return merged_of(file.read_bytes(), path) if file.exists() else None
+
+
+def merged_of(raw: bytes, path: Path | str) -> dict[str, Entry]:
+    """The same, of what was read of the store at `path`."""
     try:
-        return {name: Entry.model_validate(entry) for name, entry in json.loads(file.read_bytes()).items()}
+        return {name: Entry.model_validate(entry) for name, entry in json.loads(raw).items()}
     except (ValueError, AttributeError) as error:
         raise damaged(path, MERGED, "cannot be read") from error
 
@@ -182,7 +190,7 @@ def check_files(path: Path, files: Mapping[str, Entry], verify: bool) -> None:
                     raise damaged(path, name, "has another checksum than when it was written")
 
 
-def damaged(path: Path, name: str, what: str) -> DataError:
+def damaged(path: Path | str, name: str, what: str) -> DataError:
     """The error that says so."""
     return DataError(
         f"A store must be whole, but `{name}` of `{path}` {what}. Run `lethe prepare`, which packs it again."

@@ -15,7 +15,7 @@ from harness.data.engine import connect
 from harness.data.errors import DataError
 from harness.data.manifest import ITEMS, TYPE_NAMES, USERS
 from harness.data.pieces import IDS
-from harness.data.work import unit
+from trainers.exchange import unit
 from trainers.log import LAYOUT
 
 VOCABULARIES = {"user": USERS, "item": ITEMS, "type": TYPE_NAMES}

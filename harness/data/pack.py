@@ -12,17 +12,18 @@ is one of each. What is packed does not depend on how it was cut.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from harness.data.build import build
 from harness.data.disk import full_disk_explained, locked, publish, scratch
 from harness.data.engine import Budget
 from harness.data.errors import DataError
-from harness.data.find import Plan, Request, manifests, plan, request
+from harness.data.find import Plan, Request, plan, request
+from harness.data.nodes import nodes_of
 from harness.data.settings import DataSettings
+from harness.data.shelf import Local, Shelf, shelf
 from harness.data.sources import Source, find_sources
 from harness.data.steps import Progress, Steps
-from harness.data.store import Store, open_store
+from harness.data.store import Store
 from harness.data.tally import check_limit
 from harness.data.work import kept
 
@@ -43,27 +44,30 @@ def prepare(settings: DataSettings, progress: Progress | None = None) -> Store:
         raise DataError(
             f"`data.items` must name one file, but `{settings.items}` names {len(items)}. Name one of them."
         )
-    root = Path(settings.store).expanduser().absolute()
-    stores = manifests(root)
+    place = shelf(settings.store)
+    root, stores = place.root, place.stores()
     asked = request(settings, sources, items, stores)
-    to_do = plan(asked, stores, settings.append)
+    to_do = plan(asked, stores, settings.append, place.whole)
     name = to_do.fingerprint[:24]
-    target = root / name
-    if found := _find(target, to_do.fingerprint, settings, say):
+    if found := _find(place, name, to_do.fingerprint, settings, say):
         return found
     with full_disk_explained(root), locked(root, name):
         # Another process may have packed it while this one waited for the lock.
-        if found := _find(target, to_do.fingerprint, settings, say):
-            return found
-        budget = Budget.of(settings)
-        sizes = {"piece": budget.piece_rows, "shard": budget.shard_rows}
-        with kept(root, name, sizes) as (folder, sizes), scratch(root, name) as made_in:
-            made = made_in / "made"
-            steps = Steps(settings, folder, budget, sizes, say)
-            build(steps, asked, to_do, _unread(sources, asked, to_do), items[0] if items else None, made)
-            publish(made, target, made_in)
-    store = open_store(target)
-    say(f"Packed {store.counts.events:,} events of {store.counts.users:,} users into `{target}`.")
+        found = _find(Local(root), name, to_do.fingerprint, settings, say)
+        if found is None:
+            budget = Budget.of(settings)
+            sizes = {"piece": budget.piece_rows, "shard": budget.shard_rows}
+            with kept(root, name, sizes) as (folder, sizes), scratch(root, name) as made_in:
+                made, nodes = made_in / "made", nodes_of(settings, folder, to_do.parent)
+                steps = Steps(settings, folder, budget, sizes, say, nodes)
+                build(steps, asked, to_do, _unread(sources, asked, to_do), items[0] if items else None, made)
+                publish(made, root / name, made_in)
+                if nodes:
+                    nodes.close()
+    store = place.add(name)
+    if found is not None:
+        return replace(store, reused=True)
+    say(f"Packed {store.counts.events:,} events of {store.counts.users:,} users into `{store.where}`.")
     return store
 
 
@@ -81,14 +85,14 @@ def _unread(sources: list[Source], asked: Request, to_do: Plan) -> list[Source]:
     return unread
 
 
-def _find(target: Path, fingerprint: str, settings: DataSettings, say: Progress) -> Store | None:
-    if not target.exists():
+def _find(place: Shelf, name: str, fingerprint: str, settings: DataSettings, say: Progress) -> Store | None:
+    if not place.has(name):
         return None
     try:
-        store = open_store(target)
+        store = place.open(name)
         if store.fingerprint != fingerprint:
             raise DataError(
-                f"A store must be of its input, but `{target}` is of another. Run `lethe prepare`."
+                f"A store must be of its input, but `{store.where}` is of another. Run `lethe prepare`."
             )
     except DataError as error:
         say(f"{error} Packing again.")
@@ -98,5 +102,5 @@ def _find(target: Path, fingerprint: str, settings: DataSettings, say: Progress)
     see = f"see `{store.rejected_file}`"
     check_limit(settings, counts.rejected, counts.rows, "events", see)
     check_limit(settings, counts.item_rows_rejected, counts.item_rows, "items", see)
-    say(f"Found {counts.events:,} events of {counts.users:,} users packed in `{target}`: nothing to do.")
+    say(f"Found {counts.events:,} events of {counts.users:,} users packed in `{store.where}`: nothing to do.")
     return replace(store, reused=True)

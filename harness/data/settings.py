@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from harness.masking import masked
+from trainers.place import is_uri
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
@@ -19,14 +22,10 @@ EVENT = "event"
 LEAST_MEMORY = 256 * 10**6
 """Bytes: below it the interpreter and its libraries take more than the data."""
 
+OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://")
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(M|G|T)(i?)B")
 _POWER = {"M": 2, "G": 3, "T": 4}
-_URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-def is_uri(location: str) -> bool:
-    """Whether `location` names a filesystem (`s3://…`, `file:///…`) rather than a local path."""
-    return _URI.match(location) is not None
 
 
 def _bytes(size: str) -> int | None:
@@ -86,7 +85,9 @@ class DataSettings(BaseModel):
     collapse_duplicates: bool = False
     """Keep one of several events that agree in user, item, time, weight and event type."""
     store: str = Field(".lethe/store", min_length=1)
-    """Local directory of the packed stores, relative to the working directory."""
+    """Directory of the packed stores, relative to the working directory; or the URI of one in object storage, which
+    nodes without a shared disk read through a cache of their own.
+    """
     append: bool = True
     """Whether new files beside those of a store are appended to it, and its users and items keep their numbers; if not,
     all files are packed anew.
@@ -101,6 +102,19 @@ class DataSettings(BaseModel):
     def _some_events(cls, value: str | list[str]) -> str | list[str]:
         if not value or (isinstance(value, list) and not all(value)):
             raise ValueError(f"`events` must name at least one file, but got {value!r}.")
+        return value
+
+    @field_validator("events", "items", "store")
+    @classmethod
+    def _no_login(cls, value: str | list[str] | None, info: ValidationInfo) -> str | list[str] | None:
+        locations = [value] if isinstance(value, str) else value or []
+        for location in locations:
+            secret = masked(location) != location
+            if secret and (info.field_name == "store" or location.startswith(OBJECT_STORES)):
+                raise ValueError(
+                    f"`{info.field_name}` must hold no key and no secret, but got {masked(location)!r}. Set them in "
+                    "the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile)."
+                )
         return value
 
     @field_validator("memory")

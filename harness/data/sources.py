@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from harness.data.errors import DataError
-from harness.data.settings import is_uri
 from harness.masking import masked
+from trainers.place import is_uri
 
 Format = Literal["csv", "parquet"]
 

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.data.arrays import encode, pack_shard
 from harness.data.engine import Budget
+from harness.data.nodes import Nodes, Units, on_node
 from harness.data.numbering import Numbers, give_numbers
 from harness.data.pieces import pieces, read_part, tally
 from harness.data.read import split_parts
@@ -28,6 +30,7 @@ class Steps:
     Attributes:
         folder: where units are kept.
         sizes: rows of a `piece` and of a `shard`; the same for a preparation that goes on as when it began.
+        nodes: who does them where other machines do, and these share no disk with this one.
     """
 
     settings: DataSettings
@@ -35,6 +38,7 @@ class Steps:
     budget: Budget
     sizes: dict[str, int]
     say: Progress
+    nodes: Nodes | None = None
 
     def read(self, sources: Sequence[Source]) -> Tally:
         """Read and validate the files; returns what became of all rows."""
@@ -52,7 +56,9 @@ class Steps:
             self.say(f"Read {done:,} of {len(parts):,} parts: {rows:,} rows, {pace:,.0f} a second.")
 
         tasks = [(part, self.settings, self._into, self.sizes["piece"]) for part in parts]
-        each(read_part, tasks, self.budget.at_once, self.settings.workers, note)
+        self._each(read_part, tasks, note, lambda task: ([], f"read/{task[0].number:06d}-*"))
+        if self.nodes:
+            self.nodes.fetch("read")
         total = Tally()
         for piece in pieces(self._into):
             total.join(tally(piece))
@@ -71,17 +77,46 @@ class Steps:
         """Number users, items and event types after those of the store `old`."""
         self.say("Numbering users and items.")
         budget = self.budget
-        return give_numbers(self.folder, self.pieces, old, budget.memory, budget.at_once, self.sizes["shard"])
+        numbers = give_numbers(
+            self.folder, self.pieces, old, budget.memory, budget.at_once, self.sizes["shard"]
+        )
+        if self.nodes:
+            self.nodes.send("numbers")
+        return numbers
 
     def sort(self, numbers: Numbers, older: Sequence[Segment]) -> None:
         """Encode the pieces and sort the shards; duplicates are looked for in `older` segments too."""
         names = [piece.name for piece in self.pieces]
-        budget, workers = self.budget, self.settings.workers
-        encoded = [(piece, numbers, self.folder, budget.each) for piece in self.pieces]
-        each(encode, encoded, budget.at_once, workers, self._counter("Encoded", len(encoded), "pieces"))
+        encoded = [(piece, numbers, self.folder, self.budget.each) for piece in self.pieces]
+        self._each(
+            encode,
+            encoded,
+            self._counter("Encoded", len(encoded), "pieces"),
+            lambda task: ([f"read/{task[0].name}", "numbers"], f"encoded/{task[0].name}"),
+        )
         collapse, shards = self.settings.collapse_duplicates, len(numbers.bounds) - 1
         sorted_ = [(shard, names, numbers, self.folder, collapse, older) for shard in range(shards)]
-        each(pack_shard, sorted_, budget.at_once, workers, self._counter("Sorted", shards, "shards"))
+        self._each(
+            pack_shard,
+            sorted_,
+            self._counter("Sorted", shards, "shards"),
+            lambda task: (["numbers", *(f"encoded/{name}" for name in names)], f"packed/{task[0]:06d}"),
+        )
+        if self.nodes:
+            self.nodes.fetch("packed")
+
+    def _each(
+        self,
+        run: Callable[..., Any],
+        tasks: list[tuple[Any, ...]],
+        done: Callable[[Any], None],
+        units: Callable[[tuple[Any, ...]], Units],
+    ) -> None:
+        """Do the tasks of a step; `units` tells what each needs and makes."""
+        if self.nodes:
+            tasks = [(self.nodes, run, self.nodes.packed(task), *units(task)) for task in tasks]
+            run = on_node
+        each(run, tasks, self.budget.at_once, self.settings.workers, done)
 
     def _counter(self, did: str, total: int, what: str) -> Callable[[object], None]:
         done = 0

@@ -30,7 +30,9 @@ from harness.data.manifest import (
     read_merged,
 )
 from harness.data.segments import Segment, check_arrays, merge
+from harness.data.transfer import fetch
 from trainers.log import PackedLog, open_category
+from trainers.place import Place, is_uri
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,16 @@ class Store:
     """Fingerprint → number of users of each store that this one was appended to: they have the same numbers here."""
     reused: bool = False
     """Whether `prepare` found it instead of packing it."""
+    uri: str | None = None
+    """Of the place in object storage that it was fetched from, or written to; `path` is this node's copy."""
 
-    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Path, bool]]:
-        return _reopen, (self.path, self.reused)
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[str, bool]]:
+        return _reopen, (self.where, self.reused)
+
+    @property
+    def where(self) -> str:
+        """Where any node finds it: its URI, or its folder."""
+        return self.uri or str(self.path)
 
     @cached_property
     def arrays(self) -> dict[str, Any]:
@@ -163,13 +172,14 @@ class Store:
 
 
 def open_store(path: Path | str, *, verify: bool = False) -> Store:
-    """Open the store in the directory `path`.
+    """Open the store in the directory `path`, or at a URI; then it is fetched into this node's cache first, once.
 
     Sizes of all files and checksums of the small ones are always compared with the manifest; `verify` reads
     the arrays through and compares theirs too. Raises `DataError` where a file is missing, cut short or
     changed.
     """
-    path = Path(path).absolute()
+    uri = str(path) if is_uri(str(path)) else None
+    path = fetch(Place(uri)) if uri else Path(path).absolute()
     manifest = read_manifest(path)
     check_files(path, manifest.files, verify)
     check_arrays(path, manifest, verify)
@@ -180,10 +190,11 @@ def open_store(path: Path | str, *, verify: bool = False) -> Store:
         len(manifest.segments),
         manifest.appended,
         manifest.lineage,
+        uri=uri,
     )
 
 
-def _reopen(path: Path, reused: bool) -> Store:
+def _reopen(path: str, reused: bool) -> Store:
     return replace(open_store(path), reused=reused)
 
 

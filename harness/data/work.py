@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -15,26 +13,10 @@ from typing import Any
 from harness import source_digest
 from harness.data.disk import is_full
 from harness.data.errors import DataError
+from trainers.exchange import unit
 
-_PLAN = "plan.json"
+PLAN = "plan.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-
-@contextlib.contextmanager
-def unit(target: Path) -> Iterator[Path]:
-    """A folder to do a unit of work in, which becomes `target` when the block ends well and is gone when not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".tmp-{target.name}-", dir=target.parent))
-    try:
-        yield partial
-        try:
-            partial.rename(target)
-        except OSError as error:
-            # Ray may do a unit twice where it has lost sight of a node: both did the same.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -52,7 +34,7 @@ def kept(root: Path, name: str, sizes: dict[str, int]) -> Iterator[tuple[Path, d
         shutil.rmtree(folder, ignore_errors=True)
         with unit(folder) as made:
             plan = {"maker": maker, "sizes": sizes}
-            (made / _PLAN).write_text(json.dumps(plan))
+            (made / PLAN).write_text(json.dumps(plan))
     for partial in [*folder.glob(".tmp-*"), *folder.glob("*/.tmp-*")]:
         shutil.rmtree(partial)
     try:
@@ -65,7 +47,7 @@ def kept(root: Path, name: str, sizes: dict[str, int]) -> Iterator[tuple[Path, d
 
 
 def _plan(folder: Path) -> dict[str, Any] | None:
-    file = folder / _PLAN
+    file = folder / PLAN
     return json.loads(file.read_text()) if file.exists() else None
 
 

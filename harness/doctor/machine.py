@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
+import uuid
 from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.doctor.check import Check, Unwell
 from harness.settings import RunSettings
+from trainers.place import CACHE, Place, cache, is_uri
 
 FREE_BYTES = 2 * 2**30
 INSTALL = "pip install -c constraints.txt -e ."
@@ -60,7 +62,10 @@ def _pins() -> dict[str, str]:
 def _disk(settings: RunSettings) -> str:
     """Both folders that a run writes to can be written, and have room."""
     found = []
-    for name, folder in (("work", settings.work), ("data.store", settings.data.store)):
+    store: tuple[str, str | Path] = ("data.store", settings.data.store)
+    if is_uri(settings.data.store):
+        store = (CACHE, cache())  # where this machine keeps its copies
+    for name, folder in (("work", settings.work), store):
         place = Path(folder).absolute()
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -78,6 +83,22 @@ def _disk(settings: RunSettings) -> str:
             )
         found.append(f"{free / 2**30:.0f} GiB free at {place}")
     return "; ".join(dict.fromkeys(found))
+
+
+def _object_storage(settings: RunSettings) -> str:
+    """An object is written where stores will go, read, and deleted again."""
+    if not is_uri(settings.data.store):
+        return "not needed: `data.store` is a folder"
+    place, name, content = Place(settings.data.store), f".doctor-{uuid.uuid4().hex}", b"lethe doctor was here"
+    place.write(name, [content])
+    try:
+        if place.read(name) != content:
+            raise Unwell(
+                f"{settings.data.store} gives back another object than was written", "mend the storage"
+            )
+    finally:
+        place.delete(name)
+    return f"written and read at {settings.data.store}"
 
 
 def _gpu(settings: RunSettings) -> str:
@@ -125,6 +146,7 @@ def _collective(settings: RunSettings) -> str:
 MACHINE = (
     Check("python", _python, INSTALL),
     Check("disk", _disk, "set `work` and `data.store` to folders with room"),
+    Check("object storage", _object_storage, "set `data.store`, and the credentials in the environment"),
     Check("gpu", _gpu, INSTALL),
     Check(
         "collective",

@@ -13,6 +13,7 @@ from typing import Any
 from harness import source_digest
 from harness.doctor.check import Check, Unwell
 from harness.settings import RunSettings
+from trainers.place import Place, StorageError, is_uri
 
 RAY_MEND = "RAY_ADDRESS must name the head of a running cluster of the same Ray and Python, or be unset"
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -72,13 +73,23 @@ def its_code() -> str:
 
 
 def _shared(settings: RunSettings) -> str:
-    """What the driver writes, every node reads: fits, packed data and trials travel as files."""
+    """What the driver writes, every node reads: fits, packed data and trials travel as files.
+
+    With the store in object storage fits travel through that; trials still lie in `work`."""
     from trainers import cluster
 
     cluster.connect()
     if len(_nodes()) < 2:
         return "not needed: one node"
-    for name, place in (("work", settings.work), ("data.store", settings.data.store)):
+    remote = is_uri(settings.data.store)
+    if remote and (denied := _who_cannot_read(settings.data.store)):
+        raise Unwell(
+            f"`data.store`: {denied}",
+            "give every node the credentials, in the environment of its `ray start`",
+        )
+    folders = () if remote else (("data.store", settings.data.store),)
+    works = () if remote and settings.search is None else (("work", settings.work),)
+    for name, place in (*works, *folders):
         folder = Path(place).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as file:
@@ -89,6 +100,26 @@ def _shared(settings: RunSettings) -> str:
                 f"set `{name}` to a folder on storage that all nodes mount at the same place",
             )
     return f"seen from {len(_nodes())} nodes"
+
+
+def _who_cannot_read(uri: str) -> str | None:
+    """The first node that cannot read what this process writes at a place, and why."""
+    place, name = Place(uri), f".doctor-{uuid.uuid4().hex}"
+    place.write(name, [b"lethe doctor was here"])
+    try:
+        told = on_each(_nodes(), reads, uri, name)
+    finally:
+        place.delete(name)
+    return next((f"{address} cannot read it: {said}" for address, said in told if said), None)
+
+
+def reads(uri: str, name: str) -> str | None:
+    """What is wrong where a process reads an object; None where nothing is."""
+    try:
+        Place(uri).read(name)
+    except (StorageError, ConnectionError) as error:
+        return str(error)
+    return None
 
 
 def on_each(

@@ -21,11 +21,12 @@ from harness.data.disk import locked
 from harness.errors import ConfigurationError, IncompleteError
 from harness.evaluating import registry_of
 from harness.files import whole, write_json
+from harness.fitting import fits_the_cluster
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
-from harness.workshop import Workshop, fits_the_cluster
+from harness.workshop import Workshop
 from trainers import cluster
 from trainers.remote import reason
 
@@ -65,7 +66,7 @@ def recommend_to_everyone(
         Path(settings.work).absolute(), name
     ):  # the same file asked for twice waits, and is made twice
         moment = _begin(folder, plan, moment, lambda: registry.package(version))
-        job = Parts(str(folder), str(store.path), k, moment)
+        job = Parts(str(folder), store.where, k, moment)
         found = job.write_all(settings)
         rows = job.join(out.absolute())
     return {

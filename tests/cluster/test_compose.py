@@ -127,11 +127,31 @@ def test_every_variable_is_documented_and_used() -> None:
 
 def test_the_image_is_pinned_small_and_not_root() -> None:
     lines = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^FROM python:3\.\d+\.\d+-slim-\w+$", lines, re.M)
+    assert re.search(r"^FROM python:3\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?$", lines, re.M)
     assert re.findall(r"^USER (\w+)$", lines, re.M) == ["lethe"]
     installs = re.findall(r"^RUN pip install (.*)$", lines, re.M)
     assert len(installs) == 2
     assert all("--constraint /build/constraints.txt" in line for line in installs)
+
+
+def test_what_the_services_run_is_pinned() -> None:
+    """MLflow, its driver of PostgreSQL and Ray, as the image installs them."""
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    assert {"mlflow", "psycopg2-binary", "ray", "torch"} <= set(pins)
+    assert (
+        'pip install --constraint /build/constraints.txt "/build[cluster]"'
+        in (ROOT / "Dockerfile").read_text()
+    )
+
+
+def test_the_command_that_pins_names_the_images_that_are_there(tree: dict[str, Any]) -> None:
+    page = (ROOT / "docs/cluster.md").read_text()
+    base = re.findall(r"^FROM ([^@\s]+)", (ROOT / "Dockerfile").read_text(), re.M)
+    foreign = [service["image"] for service in tree["services"].values() if "build" not in service]
+    named = re.findall(r"imagetools inspect (\S+)", page)
+    assert sorted(named) == sorted(base + [image.partition("@")[0] for image in foreign])
 
 
 def test_the_build_sees_what_it_copies_and_nothing_secret() -> None:

@@ -15,6 +15,7 @@ import pytest
 from harness import source_digest
 from harness.doctor import log, machine, services
 from harness.settings import load
+from tests.storage import Storage
 
 Entry = dict[str, Any]
 Look = Callable[..., Entry]
@@ -192,6 +193,47 @@ def test_storage_that_a_node_does_not_see(
     assert not blind["well"]
     assert f"`work` ({work}/.lethe/runs) is not seen from {node['NodeManagerAddress']}" in blind["found"]
     assert "storage that all nodes mount" in blind["mend"]
+
+
+def test_object_storage(look: Look, storage: Storage, tmp_path: Path) -> None:
+    assert look("object storage")["found"] == "not needed: `data.store` is a folder"
+    uri = storage.uri(f"{tmp_path.name}/stores")
+    found = look("object storage", f"data.store={uri}")
+    assert (found["well"], found["found"]) == (True, f"written and read at {uri}")
+    assert storage.names(tmp_path.name) == []
+    assert str(tmp_path / "cache") in look("disk", f"data.store={uri}")["found"]
+    missing = look("object storage", f"data.store={storage.uri('stores', bucket='nowhere')}")
+    assert not missing["well"]
+    assert missing["found"].startswith("The bucket of a place must exist")
+    storage.fault = lambda method, path: "deny" if method == "PUT" else None
+    denied = look("object storage", f"data.store={uri}")
+    assert "is denied to them" in denied["found"]
+    assert "credentials" in denied["mend"]
+
+
+def test_a_node_that_cannot_read_the_store(
+    look: Look, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, denied = {"NodeID": "n", "NodeManagerAddress": "10.0.0.7"}, False
+
+    def on_each(nodes: list[Any], run: Callable[..., Any], *given: Any) -> list[tuple[str, Any]]:
+        """As a node with other credentials would answer."""
+        storage.fault = lambda method, path: "deny" if denied else None
+        try:
+            return [(each["NodeManagerAddress"], run(*given)) for each in nodes]
+        finally:
+            storage.fault = lambda method, path: None
+
+    monkeypatch.setattr(services, "_nodes", lambda: [node, node])
+    monkeypatch.setattr(services, "on_each", on_each)
+    monkeypatch.setattr("trainers.cluster.connect", lambda: None)
+    change = f"data.store={storage.uri(f'{tmp_path.name}/stores')}"
+    assert look("shared storage", change)["found"] == "seen from 2 nodes"
+    denied = True
+    blind = look("shared storage", change)
+    assert not blind["well"]
+    assert "10.0.0.7 cannot read it: The credentials of the environment" in blind["found"]
+    assert "`ray start`" in blind["mend"]
 
 
 class _Gone:

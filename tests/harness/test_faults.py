@@ -47,7 +47,7 @@ def test_what_a_kill_leaves_of_a_search_is_taken_up(
     forgetting[4].write_text('{"value": 0.9')
     values = forgetting[5].with_suffix(".npy")
     values.write_bytes(values.read_bytes()[:50])
-    with away(left / "mlflow.db", "harness.workshop.search"):
+    with away(left / "mlflow.db", "harness.searching.search"):
         assert_it_goes_on(left, finished, capfd, half=half)
 
 

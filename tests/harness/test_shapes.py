@@ -52,9 +52,12 @@ def test_the_shipped_shapes_are_these() -> None:
         "one-gpu": (1, True),
         "eight-gpus": (8, True),
         "nodes": (16, False),
+        "object-storage": (16, False),
         "spot": ((2, 8), False),
     }
-    assert [name for name, each in train.items() if each.max_failures] == ["nodes", "spot"]
+    assert [name for name, each in train.items() if each.max_failures] == ["nodes", "object-storage", "spot"]
+    bucket = load(RUNS[1], shapes=[ROOT / "configs/cluster/object-storage.yaml"]).data.store
+    assert bucket.startswith("s3://")
     # Where there are several nodes, what they share does not lie in a folder of one of them.
     for name in ("nodes", "spot"):
         _, work, store = where_it_runs(load(RUNS[1], shapes=[ROOT / f"configs/cluster/{name}.yaml"]))

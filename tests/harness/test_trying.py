@@ -21,7 +21,8 @@ from trainers.fits import Fits, fit_model, fit_neural, fit_term
 from trainers.halving import HalvingSettings
 from trainers.model import Model, ModelSettings
 from trainers.population import PopulationSettings
-from trainers.pretrain import Fit, fit
+from trainers.pretrain import fit
+from trainers.request import Fit
 from trainers.shares import of_users
 
 SPLIT = SplitSettings()

@@ -13,7 +13,8 @@ from harness.settings import load
 from harness.workshop import Workshop
 from trainers.computing import CheckpointSettings
 from trainers.fits import NOTES_FILE, Fits
-from trainers.pretrain import Fit, Resources, fit
+from trainers.pretrain import Resources, fit
+from trainers.request import Fit
 
 
 @pytest.mark.slow
@@ -21,11 +22,11 @@ def test_one_crew_of_workers_fits_what_this_process_fits(closed: Path, ray_sessi
     """Two Ray Train workers sum the same Gram matrix, and so give the same model."""
     changes = ["model.terms.1={kind: linear, l2: 20}"]
     alone = Workshop.open(load("closed.yaml", changes))
-    inside = alone.assemble(alone.val, alone.settings.model, alone.pretrain())
+    inside = alone.fitting.assemble(alone.val, alone.settings.model, alone.pretrain())
     shutil.rmtree(alone.folder)
     crew = Workshop.open(load("closed.yaml", [*changes, "train.workers=2"]))
     assert crew.folder == alone.folder
-    outside = crew.assemble(crew.val, crew.settings.model, crew.pretrain())
+    outside = crew.fitting.assemble(crew.val, crew.settings.model, crew.pretrain())
     found, expected = (model.encoders[1].state()["matrix"] for model in (outside, inside))
     assert np.allclose(np.asarray(found), np.asarray(expected), atol=1e-5)
 
@@ -56,7 +57,7 @@ def test_how_a_fit_computes_reaches_it_and_what_happened_is_said(
         (done[0].folder / NOTES_FILE).write_text("`mlp`: went on after 3 epochs and 0 batches\n")
         return done
 
-    monkeypatch.setattr("harness.workshop.fit", noted)
+    monkeypatch.setattr("harness.fitting.fit", noted)
     workshop.pretrain()
     [resources] = asked
     assert resources.max_failures == 4

@@ -19,7 +19,8 @@ from trainers.curve import Curve
 from trainers.fits import Fits
 from trainers.loop import Training
 from trainers.model import ModelSettings
-from trainers.pretrain import CHECKPOINTS, Fit, Resources, fit
+from trainers.pretrain import CHECKPOINTS, Resources, fit
+from trainers.request import Fit
 from trainers.spread import Spread
 
 __all__ = ["data", "stored"]  # fixtures

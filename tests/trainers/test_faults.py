@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -15,7 +17,9 @@ import pytest
 from tests.trainers.test_checkpoints import curve_of
 from tests.trainers.test_pretrain import data, network, requests, stored
 from trainers.computing import ComputeSettings
-from trainers.pretrain import CHECKPOINTS, Fit, Resources, fit
+from trainers.pretrain import CHECKPOINTS, Resources, fit, fit_all
+from trainers.request import Fit
+from trainers.spread import Spread
 
 __all__ = ["data", "stored"]  # fixtures
 
@@ -49,6 +53,24 @@ def suspend(worker: int) -> None:
     """It neither answers nor dies for longer than the others wait."""
     os.kill(worker, signal.SIGSTOP)
     threading.Timer(35, os.kill, (worker, signal.SIGCONT)).start()
+
+
+def deadlocking(config: dict[str, Any]) -> None:
+    """A crew whose first worker, in the middle of its third epoch, takes a lock that it holds; but once."""
+    once = Path(config["requests"][0]["out"]).with_name("deadlocked")
+    gradient, calls = Spread.gradient, itertools.count(1)
+
+    def stuck(self: Spread, parts: Any) -> tuple[float, float]:
+        if self.workers.rank == 0 and next(calls) > 6 and not once.exists():
+            once.touch()
+            lock = threading.Lock()
+            with lock, lock:
+                pass
+        return gradient(self, parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Spread, "gradient", stuck)
+        fit_all(config)
 
 
 class Once:
@@ -109,6 +131,35 @@ def test_a_worker_that_hangs_is_replaced(request_of: Fit, tmp_path: Path) -> Non
         compare(request_of, Resources(2, max_failures=1, compute=compute), tmp_path)
     assert once.victim is not None
     assert once.victim not in crew()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_deadlocked_is_replaced(
+    workers: int, request_of: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process answers Ray, but its training does not go on; nobody waits for it where it is alone."""
+    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 30})
+    monkeypatch.setattr("trainers.pretrain.fit_all", deadlocking)
+    [fits] = fit([request_of], Resources(workers, max_failures=1, compute=compute))
+    assert (tmp_path / "deadlocked").exists()
+    monkeypatch.undo()
+    [whole] = fit([replace(request_of, out=str(tmp_path / "whole"))])
+    assert curve_of(fits).loss == pytest.approx(curve_of(whole).loss, rel=1e-4)
+    assert any(note.startswith("`mlp`: went on after ") for note in fits.notes)
+    if workers == 1:  # of a crew, one that waits for it may be the first to give up
+        assert any(re.search(r"worker 0 was at .*test_faults\.py:\d+, in stuck", note) for note in fits.notes)
+
+
+def test_without_another_try_a_deadlocked_worker_ends_the_fit(
+    request_of: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = ComputeSettings.model_validate({**OFTEN, "timeout": 30})
+    monkeypatch.setattr("trainers.pretrain.fit_all", deadlocking)
+    with pytest.raises(
+        RuntimeError,
+        match=r"a worker gave no answer for 30 s \(`train\.timeout`\): worker 0 was at .*in stuck",
+    ):
+        fit([request_of], Resources(1, compute=compute))
 
 
 def test_without_another_try_a_hung_worker_ends_the_fit(request_of: Fit) -> None:

@@ -24,10 +24,12 @@ from trainers.encoders import ClosedForm, Neural
 from trainers.encoders.mlp import MlpSettings
 from trainers.finetune import FinetuneSettings, neural_terms
 from trainers.fits import Fits, fit_model, fit_term
+from trainers.handed import PROGRESS_FILE, watch
 from trainers.log import DAY, PackedLog, TrainingData
 from trainers.loop import optimise
 from trainers.model import ModelSettings
-from trainers.pretrain import PROGRESS_FILE, Fit, Resources, fit, recent, watch
+from trainers.pretrain import Resources, fit, recent
+from trainers.request import Fit
 
 DAYS = {"family": "exponential", "half_life": 3}
 RECENT = {"family": "exponential", "clock": "moments", "half_life": 0.4}
@@ -356,6 +358,7 @@ def test_a_fit_is_named_by_all_that_it_depends_on(stored: Path, tmp_path: Path) 
         "window_days": 2.0,
         "passes": 2.0,
         "optimise": {"mlp": {}},
+        "through": "s3://bucket/x",
     }
     assert changes.keys() == asdict(first).keys(), "give each field of `Fit` a change"
     names = [replace(first, **{name: value}).name() for name, value in changes.items()]
@@ -479,7 +482,8 @@ LONG = network(training={"epochs": 40, "patience": 40, "rate": 0.001})
 INTERRUPTED = """
 import json, sys
 from trainers import cluster
-from trainers.pretrain import Fit, Resources, fit
+from trainers.pretrain import Resources, fit
+from trainers.request import Fit
 cluster.connect()
 fit([Fit(**json.loads(sys.argv[1]))], Resources(workers=1))
 """

@@ -146,6 +146,11 @@ class Encoder(ABC):
         """Take back what `state` gave; ValueError where these are not the arrays of this term."""
 
     @classmethod
+    def needs_everybody(cls, settings: Any) -> bool:
+        """Whether each worker of a fit reads all users' events, since what it learns of them is no sum over users."""
+        return bool(settings.forgetting.learned)
+
+    @classmethod
     def fit_key(cls, settings: Any) -> dict[str, Any]:
         """The settings on which the fit depends: two terms that agree in them share one fit."""
         key: dict[str, Any] = settings.model_dump(mode="json", exclude={"name", "weight", "scale"})

@@ -21,6 +21,7 @@ from trainers.saved import shaped
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
     from trainers.networks.network import Network
+    from trainers.workers import Workers
 
 BLOCK_EVENTS = 32_768  # events scored at once
 PRIOR_GAPS = 5.0  # an item's interval counts as many gaps of the common interval beside its own
@@ -117,16 +118,22 @@ class Neural(Encoder):
     def build(self, own: Habit | None) -> Network:
         """The network, its parameters drawn anew."""
 
-    def begin(self, data: TrainingData, *, repeats: bool = True, seed: int = 0) -> None:
+    @classmethod
+    def needs_everybody(cls, settings: Any) -> bool:
+        return settings.forgetting.scope in SCOPES
+
+    def begin(
+        self, data: TrainingData, *, repeats: bool = True, seed: int = 0, workers: Workers | None = None
+    ) -> None:
         """What is counted before training: each item's bias is the logarithm of its popularity, its interval, and how
         much longer the groups of the curve's scope remember: gradients would overfit those of small groups."""
         import torch
 
         with torch.no_grad():
-            log = np.log(popularity(data) + 1.0)
+            log = np.log(popularity(data, workers) + 1.0)
             self.module.bias.copy_(torch.from_numpy(log - log.mean()))
             if self.module.own is not None:
-                self.module.own.log_interval.copy_(torch.from_numpy(log_intervals(data)))
+                self.module.own.log_interval.copy_(torch.from_numpy(log_intervals(data, workers)))
         if self.settings.forgetting.scope in SCOPES:
             _, factors = of_history(self.settings.forgetting, data, repeats=repeats, seed=seed)
             if factors is not None:
@@ -208,16 +215,16 @@ def _blocks(lengths: npt.NDArray[np.int64]) -> list[slice]:
     return blocks
 
 
-def popularity(data: TrainingData) -> npt.NDArray[np.float64]:
-    """[I] training events of each item."""
-    columns = data.column[data.log.items[data.rows]]
-    return np.bincount(columns, minlength=len(data.catalogue)).astype(np.float64)
+def popularity(data: TrainingData, workers: Workers | None = None) -> npt.NDArray[np.float64]:
+    """[I] training events of each item; where each of the `workers` has only its users' rows, they add up."""
+    columns = data.column[data.log.items[data.rows_of(data.users)]]
+    return _over_all(np.bincount(columns, minlength=len(data.catalogue)), data, workers)
 
 
-def log_intervals(data: TrainingData) -> npt.NDArray[np.float64]:
+def log_intervals(data: TrainingData, workers: Workers | None = None) -> npt.NDArray[np.float64]:
     """[I] the mean log of the days between two moments at which one user had the item, drawn towards the mean of all
     items as by `PRIOR_GAPS` gaps more; 0 where nobody had anything twice."""
-    rows = data.rows
+    rows = data.rows_of(data.users)
     users = data.log.users_of(rows)
     columns = data.column[data.log.items[rows]]
     order = np.lexsort((data.log.times[rows], columns, users))
@@ -225,6 +232,15 @@ def log_intervals(data: TrainingData) -> npt.NDArray[np.float64]:
     gaps = np.diff(days)
     pairs = (np.diff(users[order]) == 0) & (np.diff(columns[order]) == 0) & (gaps > 0)
     log_gaps, items = np.log(gaps[pairs]), columns[order][1:][pairs]
-    common = log_gaps.mean() if len(log_gaps) else 0.0
-    total = np.bincount(items, log_gaps, minlength=len(data.catalogue)) + PRIOR_GAPS * common
-    return np.asarray(total / (np.bincount(items, minlength=len(data.catalogue)) + PRIOR_GAPS))
+    summed, counts = (
+        _over_all(np.bincount(items, each, minlength=len(data.catalogue)), data, workers)
+        for each in (log_gaps, None)
+    )
+    common = summed.sum() / counts.sum() if counts.any() else 0.0
+    return np.asarray((summed + PRIOR_GAPS * common) / (counts + PRIOR_GAPS))
+
+
+def _over_all(sums: npt.NDArray[Any], data: TrainingData, workers: Workers | None) -> npt.NDArray[np.float64]:
+    """Sums over the users whose rows are here, as sums over all."""
+    sums = sums.astype(np.float64)
+    return sums if data.held is None or workers is None else workers.sum(sums)
