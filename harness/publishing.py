@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import evaluators
 from harness import __version__, report, source_digest
@@ -25,7 +26,7 @@ from harness.files import write_json
 from harness.judging import Outcome
 from harness.masking import masked
 from harness.progress import bar, say
-from harness.registry.description import markdown
+from harness.registry.description import brief, markdown
 from harness.registry.nested import reads
 from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
@@ -110,7 +111,11 @@ def publish(
     cost = meter.read()
     story |= {"seconds": cost["seconds"], "cost": cost}
     with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
-        story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
+        story |= {
+            "run_id": run_id,
+            "experiment_id": registry.experiment(),
+            "reproduce": _reproduce(config_path, registry),
+        }
         registry.log(
             run_id,
             _params(chosen.model, settings, story),
@@ -128,6 +133,7 @@ def publish(
         version = registry.find(str(version.version))
         story["model"] = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
         registry.describe(version, markdown(story))
+        mlflow.set_tag(MLFLOW_RUN_NOTE, brief(story))
         line.update(note="report")
         path = workshop.told / REPORT_FILE
         report.write(story, story["configuration"], path)

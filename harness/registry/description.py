@@ -9,11 +9,11 @@ from harness.report.parts import half_life_of
 from harness.report.words import counted, day, elapsed, of
 
 Story = dict[str, Any]
+GAP = "&emsp;"
 
 
 def markdown(story: Story) -> str:
     """The description of a model version from the story of its run."""
-    verdict = story["verdict"]
     sections = {
         "On the test queries": _figures(story),
         "What it forgets": _curves(story),
@@ -23,10 +23,55 @@ def markdown(story: Story) -> str:
         "Limits of use": (f"- {limit}" for limit in _limits(story)),
         "What to type": (f"- {name}: `{said}`" for name, said in _commands(story)),
     }
-    lines = [verdict["sentence"], "", *(f"- {reason}" for reason in verdict["reasons"])]
+    lines = [*brief(story).splitlines()]
     for title, content in sections.items():
         lines += ["", f"### {title}", "", *content]
     return "\n".join(lines)
+
+
+def brief(story: Story) -> str:
+    """What a newcomer asks first: why it won, what it was made from, who is live, how to go back. A run says it too."""
+    verdict, data, curve = story["verdict"], story["data"], story["fading"]["sentence"]
+    span = data["profile"]["span"]
+    live, back = _standing(story)
+    lines = [
+        verdict["sentence"],
+        "",
+        "- **Why:**",
+        *(f"    - {reason}" for reason in verdict["reasons"]),
+        f"- **Made from:** {data['events']:,} events of {data['users']:,} users and {data['items']:,} items, "
+        f"{span['first'][:10]} to {span['last'][:10]}, by `{story['config_path']}`",
+        f"- **Forgets:** {curve[:1].lower()}{curve[1:]}",
+        f"- **Live:** {live}",
+        f"- **Go back:** {back}",
+        f"- **See:** [the report]({_artifact(story, 'report.html')}) and "
+        f"[the configuration]({_artifact(story, 'configuration.yaml')}) of its run",
+    ]
+    return "\n".join(lines)
+
+
+def _standing(story: Story) -> tuple[str, str]:
+    """Who was live after the gate had spoken, and how to go back. Aliases may move later, a description does not."""
+    met = next(
+        (entry["against"] for entry in story["comparisons"] if entry["against"].startswith("champion")), ""
+    )
+    before, config = met.removeprefix("champion "), story["config_path"]
+    live = "the version that has the alias `champion` above; when this was written, "
+    if not story["verdict"]["promoted"]:
+        ask = f"`lethe promote {config} {story['model']['version']}` asks the gate once more"
+        return f"{live}{before or 'none'}", f"not needed, it replaced nothing; {ask}"
+    back = f"`lethe rollback {config}` makes"
+    if before:
+        return f"{live}this one, in place of {before}", f"{back} {before} champion again"
+    return (
+        f"{live}this one, the first",
+        f"it replaced nothing; once another replaced it, {back} it champion again",
+    )
+
+
+def _artifact(story: Story, file: str) -> str:
+    """Where MLflow's pages show a file of the run, whatever the address of the server."""
+    return f"#/experiments/{story['experiment_id']}/runs/{story['run_id']}/artifacts/{file}"
 
 
 def _figures(story: Story) -> Iterator[str]:
@@ -150,7 +195,8 @@ def _commands(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def _table(heads: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield "|---" * len(heads) + "|"
+    """MLflow's pages leave no room between the columns of a table: each but the first brings its own."""
+    yield f"| {f' | {GAP}'.join(heads)} |"
+    yield "|:--" * len(heads) + "|"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {f' | {GAP}'.join(row)} |"

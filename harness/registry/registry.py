@@ -156,7 +156,7 @@ class Registry:
     @contextlib.contextmanager
     def run(self, token: str, title: str) -> Iterator[str]:
         """The MLflow run of a run of Lethe; one that was interrupted is taken up again, not doubled."""
-        experiment = self._experiment()
+        experiment = self.experiment()
         begun = self.client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{token}'", max_results=1)
         if begun:
             with mlflow.start_run(run_id=begun[0].info.run_id) as active:
@@ -165,7 +165,8 @@ class Registry:
             with mlflow.start_run(experiment_id=experiment, run_name=title, tags={RUN_TAG: token}) as active:
                 yield active.info.run_id
 
-    def _experiment(self) -> str:
+    def experiment(self) -> str:
+        """Its runs' experiment, by its number; made where there is none."""
         found = self.client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
@@ -206,7 +207,7 @@ class Registry:
 
     def nest(self, run_id: str, token: str, story: dict[str, Any]) -> None:
         """The search with its trials, training and evaluation as runs below a run; each once, however often told."""
-        nested.log(self.client, self._experiment(), run_id, token, list(nested.parts(story)))
+        nested.log(self.client, self.experiment(), run_id, token, list(nested.parts(story)))
 
     def register(self, run_id: str, token: str, package: Package, tags: dict[str, str]) -> Version:
         """Log the package as a model and make a version of it, once for each run of Lethe; alias it `candidate`."""
