@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.files import write_json
 from harness.judging import judge
 from harness.progress import say
 from harness.publishing import publish
+from harness.registry.live import Live
 from harness.registry.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.workshop import Workshop
@@ -50,10 +52,12 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
         if done is not None:
             say(f"run: found done in {workshop.folder}; `--fresh` does it again")
             return done
-        with Meter() as meter:
-            chosen = choose(workshop)
-            outcome = judge(workshop, chosen, registry, token)
-            result = publish(workshop, chosen, outcome, registry, token, config_path, meter)
+        begun = datetime.now(UTC).isoformat(timespec="minutes")[:16]
+        with Meter() as meter, registry.run(token, f"{registry.name} {begun}", watched=True) as run_id:
+            with Live(registry.below(run_id, token), settings.metric) as live:
+                chosen = choose(workshop, live.over)
+                outcome = judge(workshop, chosen, registry, token)
+            result = publish(workshop, chosen, outcome, registry, token, run_id, config_path, meter)
         write_json(workshop.told / RESULT_FILE, result)
     return result
 

@@ -50,10 +50,11 @@ def publish(
     outcome: Outcome,
     registry: Registry,
     token: str,
+    run_id: str,
     config_path: Path,
     meter: Meter,
 ) -> dict[str, Any]:
-    """Register the model, write the report, log both, open the gate or keep it shut."""
+    """Register the model, write the report, log both with the active run, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
     evaluation = stage.report(outcome.candidate, settings.evaluate.how)
@@ -110,7 +111,7 @@ def publish(
     }
     cost = meter.read()
     story |= {"seconds": cost["seconds"], "cost": cost}
-    with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
+    with bar("register") as line:
         story |= {
             "run_id": run_id,
             "experiment_id": registry.experiment(),

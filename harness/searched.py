@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import evaluators
+from harness.registry.parts import trial_of
 from harness.report.words import finite
 from harness.workshop import Workshop
 from trainers.forgetting import Forgetting, ForgettingSettings, build
@@ -62,12 +63,9 @@ def search_story(workshop: Workshop, found: SearchResult, control: SearchResult 
         "best": {"trial": best.name, "value": best.value, "params": best.params},
         "history": [
             {
-                "trial": trial.name,
-                "value": trial.value,
-                "stopped": trial.stop._asdict() if trial.stop else None,
+                **trial_of(trial),
                 "family": "none" if is_control else found.space.family_of(trial.params),
                 "control": is_control,
-                "params": trial.params,
             }
             for trial, is_control in trials
         ],

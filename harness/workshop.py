@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from trainers.learning import named
 from trainers.model import Model, ModelSettings
 from trainers.objective import Subject
 from trainers.pretrain import Fit, Resources, fit, watch
-from trainers.search import NoRoom, SearchResult, search
+from trainers.search import NoRoom, Outcome, SearchResult, search
 from trainers.space import Range
 from trainers.warm import Former, Unlike
 
@@ -54,6 +54,15 @@ class Finetuned:
     reason: str
     epochs: dict[str, int]
     difference: evaluators.Difference
+
+
+TrialOver = Callable[[str, int, Outcome], None]
+SEARCHES = {"search": "search", "search under none": "search under `none`"}
+"""By what MLflow calls a search, what a person is told of it."""
+
+
+def unheard(called: str, trials: int, outcome: Outcome) -> None:
+    """Nobody listens."""
 
 
 class Workshop:
@@ -243,8 +252,12 @@ class Workshop:
             settings.search.scheduler if settings.search else None,
         )
 
-    def search(self, fits: Fits) -> tuple[SearchResult, SearchResult]:
+    def search(self, fits: Fits, heard: TrialOver = unheard) -> tuple[SearchResult, SearchResult]:
         """Search the space, and with the same effort and the same workers the same space under `none`, the control.
+
+        Args:
+            heard: called with each trial that is over, those that were found finished first: the name of its search
+                (a key of `SEARCHES`), the number of its trials, the outcome.
 
         Raises:
             IncompleteError: more trials of either failed than `search.max_failed` allows; the others are done.
@@ -252,7 +265,8 @@ class Workshop:
         settings = self.settings.search
         assert settings is not None
         subject = Subject(self.settings.model, settings.space)
-        subjects = {"search": subject, "search under `none`": subject.without_forgetting()}
+        subjects = dict(zip(SEARCHES.values(), (subject, subject.without_forgetting()), strict=True))
+        names = list(SEARCHES)
         for term in (term for one in subjects.values() for term in _solvable(one)):
             with contextlib.suppress(ValueError):  # no solution: the trials that need it fail, and say so
                 fits.solve(term, len(self.val.training.catalogue))
@@ -272,6 +286,7 @@ class Workshop:
                     self.trials,
                     former=self.former,
                     progress=over,
+                    heard=lambda place, outcome: heard(names[place], settings.trials, outcome),
                 )
             except NoRoom as error:
                 raise ConfigurationError(str(error)) from None

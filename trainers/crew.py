@@ -29,7 +29,7 @@ class Turns(Searcher):
     """Deals out the trials of several searches, the search that is least far first; what each proposes depends on its
     own trials alone."""
 
-    def __init__(self, searches: Sequence[Proposals], over: Callable[[], None]) -> None:
+    def __init__(self, searches: Sequence[Proposals], over: Callable[[int, int], None]) -> None:
         super().__init__(metric="value", mode="max")
         self.searches = searches
         self._over = over
@@ -56,7 +56,7 @@ class Turns(Searcher):
         else:
             entry = Entry(tuple(result["readings"]), result["value"])
             search.tell(number, entry.value, entry.readings, entry.stop(search.cutoffs[number]))
-        self._over()
+        self._over(place, number)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune writes its searcher down, and whoever waits for `over` stays here."""

@@ -97,6 +97,7 @@ def search(
     *,
     former: Former | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    heard: Callable[[int, Outcome], None] = lambda place, outcome: None,
 ) -> list[SearchResult]:
     """Search around each subject, with the same effort and by the same workers, and return all trials.
 
@@ -104,6 +105,8 @@ def search(
         folder: where the ledger is, on storage that all workers share.
         former: a search on the same data; what it knows of each space, the proposals know.
         progress: called with (trials over, trials in all); the first call tells how many were found finished.
+        heard: called with (the place of its subject, the outcome) of each trial that is over, as it is over; those that
+            were found finished come first. A failed one may not know its error yet.
 
     Returns:
         By subject all outcomes, failed ones with their error; whether failures are allowed is for the caller to say.
@@ -127,10 +130,21 @@ def search(
         _replay(proposals, ledger, subject) for proposals, subject in zip(searches, subjects, strict=True)
     )
     total = settings.trials * len(subjects)
+    for place, proposals in enumerate(searches):
+        for number in proposals.values:
+            heard(place, _over(proposals, number))
     progress(found, total)
     errors: dict[tuple[int, int], str] = {}
     if found < total:
-        errors = _run(settings, searches, subjects, objective, folder, found, progress)
+        over = found
+
+        def one_over(place: int, number: int) -> None:
+            nonlocal over
+            over += 1
+            heard(place, _over(searches[place], number))
+            progress(over, total)
+
+        errors = _run(settings, searches, subjects, objective, folder, total - found, one_over)
     return [
         SearchResult(
             subject.space,
@@ -175,25 +189,24 @@ def _outcome(
     return Outcome(number, params, entry.value, file=entry.file)
 
 
+def _over(proposals: Proposals, number: int) -> Outcome:
+    """A trial as soon as it is over."""
+    stop = proposals.stops.get(number)
+    value = None if stop else proposals.values[number]
+    return Outcome(number, proposals.params[number], value, stop=stop)
+
+
 def _run(
     settings: SearchSettings,
     searches: Sequence[Proposals],
     subjects: Sequence[Subject],
     objective: Objective,
     folder: Path,
-    found: int,
-    progress: Callable[[int, int], None],
+    left: int,
+    over: Callable[[int, int], None],
 ) -> dict[tuple[int, int], str]:
     """Run what is left under Ray Tune; returns the errors of failed trials by their search and number."""
     cluster.connect()
-    total = settings.trials * len(subjects)
-    over = found
-
-    def one_over() -> None:
-        nonlocal over
-        over += 1
-        progress(over, total)
-
     # Of a failed trial the caller tells, with its name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune_folder = (folder.parent / "ray-tune").absolute()
@@ -216,7 +229,7 @@ def _run(
             subjects=subjects,
             folder=folder.absolute(),
             crew=crew,
-            size=min(at_once, room, settings.ahead * len(subjects), total - found),
+            size=min(at_once, room, settings.ahead * len(subjects), left),
             seconds=settings.trial.seconds,
         ),
         settings.trial.resources(),
@@ -226,8 +239,8 @@ def _run(
         tune_config=tune.TuneConfig(
             metric="value",
             mode="max",
-            num_samples=total - found,
-            search_alg=Turns(searches, one_over),
+            num_samples=left,
+            search_alg=Turns(searches, over),
             reuse_actors=True,
             max_concurrent_trials=settings.concurrent,
         ),
@@ -239,7 +252,7 @@ def _run(
         ),
     )
     grid = tuner.fit()
-    if len(grid) < total - found or any(
+    if len(grid) < left or any(
         result.error is None and "value" not in (result.metrics or {}) for result in grid
     ):
         raise KeyboardInterrupt  # Tune takes an interrupt for an answer and returns as if all were well

@@ -38,7 +38,7 @@ def test_the_crew_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 
 def turns(*trials: int) -> Turns:
     searches = [Proposals(chosen := settings(count, ahead=2), chosen.space) for count in trials]
-    return Turns(searches, lambda: None)
+    return Turns(searches, lambda place, number: None)
 
 
 def test_searches_take_turns_and_each_proposes_as_if_alone() -> None:
@@ -76,5 +76,5 @@ def test_a_trial_without_a_result_failed() -> None:
 def test_tune_may_write_its_searcher_down() -> None:
     """Whatever waits for the end of a trial cannot be pickled."""
     lock = threading.Lock()
-    one = Turns([], lambda: lock.release())
+    one = Turns([], lambda place, number: lock.release())
     assert isinstance(cloudpickle.loads(cloudpickle.dumps(one)), Turns)
