@@ -24,6 +24,8 @@ from harness.workshop import Workshop
 
 RESULT_FILE = "result.json"
 RUN_FILE = "run.json"
+COST_FILE = "cost.json"
+"""What the starts of a run have cost so far: made with the first, gone with the run."""
 
 
 def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dict[str, Any]:
@@ -53,7 +55,9 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
             say(f"run: found done in {workshop.folder}; `--fresh` does it again")
             return done
         begun = datetime.now(UTC).isoformat(timespec="minutes")[:16]
-        with Meter() as meter, registry.run(token, f"{registry.name} {begun}", watched=True) as run_id:
+        file = workshop.told / COST_FILE
+        with Meter(file) as meter, registry.run(token, f"{registry.name} {begun}", watched=True) as run_id:
+            workshop.spent = meter.add
             with Live(registry.below(run_id, token), settings.metric) as live:
                 chosen = choose(workshop, live.over)
                 outcome = judge(workshop, chosen, registry, token)

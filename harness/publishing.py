@@ -109,7 +109,7 @@ def publish(
         "ab": ab,
         "verdict": verdict,
     }
-    cost = meter.read()
+    cost = meter.read().to_dict()
     story |= {"seconds": cost["seconds"], "cost": cost}
     with bar("register") as line:
         story |= {
@@ -256,8 +256,8 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
 
 
 def _cost_values(cost: dict[str, Any]) -> dict[str, float]:
-    """`cost_seconds`, `cost_cpu_seconds`, `cost_peak_memory`: what was counted, without what is assumed."""
-    counted = ("seconds", "cpu_seconds", "peak_memory")
+    """`cost_seconds`, `cost_cpu_seconds`, …: what was counted, without what is assumed."""
+    counted = ("starts", "seconds", "cpu_seconds", "gpu_seconds", "peak_memory")
     return {f"cost_{name}": cost[name] for name in counted if cost[name] is not None}
 
 

@@ -38,6 +38,7 @@ from trainers.objective import Subject
 from trainers.pretrain import Fit, Resources, fit, watch
 from trainers.search import NoRoom, Outcome, SearchResult, search
 from trainers.space import Range
+from trainers.spent import Spent, unspent
 from trainers.warm import Former, Unlike
 
 
@@ -66,11 +67,16 @@ def unheard(called: str, trials: int, outcome: Outcome) -> None:
 
 
 class Workshop:
-    """One run's settings, data, folder and steps."""
+    """One run's settings, data, folder and steps.
+
+    Attributes:
+        spent: told of what workers on other machines spent.
+    """
 
     def __init__(self, settings: RunSettings, store: Store) -> None:
         self.settings = settings
         self.store = store
+        self.spent: Callable[[Spent], None] = unspent
 
     @classmethod
     def open(cls, settings: RunSettings) -> Workshop:
@@ -191,7 +197,7 @@ class Workshop:
 
             try:
                 with watching(lambda: watch(todo, note)):
-                    fitted = fit(requests, resources)
+                    fitted = fit(requests, resources, self.spent)
             except RuntimeError as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
         for each in fitted:
@@ -287,6 +293,7 @@ class Workshop:
                     former=self.former,
                     progress=over,
                     heard=lambda place, outcome: heard(names[place], settings.trials, outcome),
+                    spent=self.spent,
                 )
             except NoRoom as error:
                 raise ConfigurationError(str(error)) from None

@@ -21,6 +21,7 @@ from trainers.model import ModelSettings
 from trainers.objective import Objective, Subject
 from trainers.proposals import Proposals
 from trainers.remote import told
+from trainers.spent import Spent, Starter, Watch, unspent
 
 CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
 
@@ -29,10 +30,15 @@ class Turns(Searcher):
     """Deals out the trials of several searches, the search that is least far first; what each proposes depends on its
     own trials alone."""
 
-    def __init__(self, searches: Sequence[Proposals], over: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        searches: Sequence[Proposals],
+        over: Callable[[int, int], None],
+        spent: Callable[[Spent], None] = unspent,
+    ) -> None:
         super().__init__(metric="value", mode="max")
         self.searches = searches
-        self._over = over
+        self._over, self._spent = over, spent
         self._places: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -51,6 +57,8 @@ class Turns(Searcher):
     ) -> None:
         place, number = self._places[trial_id]
         search = self.searches[place]
+        if result and "spent" in result:
+            self._spent(Spent(*result["spent"]))
         if error or not result or result.get("error") or "readings" not in result:
             search.tell(number, None)
         else:
@@ -82,8 +90,10 @@ class Trial(tune.Trainable):
         crew: Path,
         size: int,
         seconds: float | None,
+        starter: Starter,
     ) -> None:
         self.subjects, self.crew, self.seconds = subjects, crew, seconds
+        self.watch = Watch(starter)
         self.ledger = Ledger(folder, objective.key())
         self.judge = objective.open()
         self.reset_config(config)
@@ -97,6 +107,10 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        result = self._result()
+        return {**result, "spent": tuple(self.watch.read()), "done": True}
+
+    def _result(self) -> dict[str, Any]:
         try:
             settings = self.subjects[self.place].at(self.params)
             # A search that was killed may have finished later trials than the first missing, and a proposal may repeat.
@@ -106,8 +120,8 @@ class Trial(tune.Trainable):
                     entry = self._run(settings)
         except Exception as error:
             # A result like others: Tune would end the actor, and with it all that it has read.
-            return {"value": None, "readings": [], "error": told(error), "done": True}
-        return {"value": entry.value, "readings": list(entry.readings), "error": None, "done": True}
+            return {"value": None, "readings": [], "error": told(error)}
+        return {"value": entry.value, "readings": list(entry.readings), "error": None}
 
     def _run(self, settings: ModelSettings) -> Entry:
         """Judge a model until it is stopped or whole, and write it down."""

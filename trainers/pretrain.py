@@ -39,6 +39,7 @@ from trainers.loop import Training, optimise
 from trainers.model import ModelSettings
 from trainers.optimise import OptimiseSettings
 from trainers.remote import reason
+from trainers.spent import Spent, Starter, Watch, unspent
 from trainers.workers import Workers
 
 PROGRESS_FILE = "progress.json"
@@ -121,21 +122,28 @@ class Resources:
         return str(self.workers) if isinstance(self.workers, int) else "{} to {}".format(*self.workers)
 
 
-def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fits]:
+def fit(
+    requests: Sequence[Fit],
+    resources: Resources = Resources(),
+    spent: Callable[[Spent], None] = unspent,
+) -> list[Fits]:
     """Run fits one after the other on one crew of workers, each into its folder `out`, whole or not at all.
 
     A later request may start from the folder of an earlier one. Requests whose folder is there are done already.
+
+    Args:
+        spent: called with what the workers that came to the end spent and this process does not see.
 
     Raises:
         RuntimeError: a worker failed (more than `resources.max_failures` times); the message is the worker's.
     """
     todo = [request for request in requests if not Fits(Path(request.out)).whole]
     if todo:
-        _launch(todo, resources)
+        spent(_launch(todo, resources))
     return [Fits(Path(request.out)) for request in requests]
 
 
-def _launch(requests: list[Fit], resources: Resources) -> None:
+def _launch(requests: list[Fit], resources: Resources) -> Spent:
     storage = Path(requests[0].out).parent / "ray-train"
     storage.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
@@ -144,6 +152,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
         train_loop_config={
             "requests": [asdict(request) for request in requests],
             "compute": resources.compute.model_dump(),
+            "starter": asdict(Starter.here()),
         },
         torch_config=TorchConfig(timeout_s=resources.compute.timeout),
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
@@ -156,7 +165,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(resources.compute.timeout)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit()
+        ended = trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
         reasons = "; ".join(dict.fromkeys(_told(failure, resources) for failure in failures))
@@ -173,6 +182,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             raise RuntimeError(
                 f"the fit ended without its result in {request.out}; it must be on storage that all workers share."
             )
+    return Spent(*ended.return_value)
 
 
 def _told(failure: BaseException, resources: Resources) -> str:
@@ -187,14 +197,17 @@ def _partial(out: str) -> Path:
     return Path(out).with_name(Path(out).name + ".partial")
 
 
-def fit_all(config: dict[str, Any]) -> None:
-    """What every worker runs."""
+def fit_all(config: dict[str, Any]) -> list[float]:
+    """What every worker runs; returns what all of them together spent that their starter does not see."""
     workers, compute = Workers.of_ray(), ComputeSettings.model_validate(config["compute"])
+    watch, spent = Watch(Starter(**config["starter"]), workers.device), np.zeros(2)
     for request in (Fit(**entry) for entry in config["requests"]):
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
             _fit_terms(request, workers, compute)
+        spent += workers.sum(np.array(watch.read()))
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
+    return [float(seconds) for seconds in spent]
 
 
 def _fit_terms(request: Fit, workers: Workers, compute: ComputeSettings) -> None:

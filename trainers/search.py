@@ -28,6 +28,7 @@ from trainers.proposals import Proposals
 from trainers.remote import reason
 from trainers.search_settings import SearchSettings
 from trainers.space import Params, Space
+from trainers.spent import Spent, Starter, unspent
 from trainers.warm import Former, Known
 
 NO_RESULT = "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe"
@@ -98,6 +99,7 @@ def search(
     former: Former | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     heard: Callable[[int, Outcome], None] = lambda place, outcome: None,
+    spent: Callable[[Spent], None] = unspent,
 ) -> list[SearchResult]:
     """Search around each subject, with the same effort and by the same workers, and return all trials.
 
@@ -107,6 +109,7 @@ def search(
         progress: called with (trials over, trials in all); the first call tells how many were found finished.
         heard: called with (the place of its subject, the outcome) of each trial that is over, as it is over; those that
             were found finished come first. A failed one may not know its error yet.
+        spent: called with what workers spent that this process does not see.
 
     Returns:
         By subject all outcomes, failed ones with their error; whether failures are allowed is for the caller to say.
@@ -144,7 +147,7 @@ def search(
             heard(place, _over(searches[place], number))
             progress(over, total)
 
-        errors = _run(settings, searches, subjects, objective, folder, total - found, one_over)
+        errors = _run(settings, searches, subjects, objective, folder, total - found, one_over, spent)
     return [
         SearchResult(
             subject.space,
@@ -204,6 +207,7 @@ def _run(
     folder: Path,
     left: int,
     over: Callable[[int, int], None],
+    spent: Callable[[Spent], None],
 ) -> dict[tuple[int, int], str]:
     """Run what is left under Ray Tune; returns the errors of failed trials by their search and number."""
     cluster.connect()
@@ -231,6 +235,7 @@ def _run(
             crew=crew,
             size=min(at_once, room, settings.ahead * len(subjects), left),
             seconds=settings.trial.seconds,
+            starter=Starter.here(),
         ),
         settings.trial.resources(),
     )
@@ -240,7 +245,7 @@ def _run(
             metric="value",
             mode="max",
             num_samples=left,
-            search_alg=Turns(searches, over),
+            search_alg=Turns(searches, over, spent),
             reuse_actors=True,
             max_concurrent_trials=settings.concurrent,
         ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.cost import Cost
 from harness.report.parts import half_life_of
-from harness.report.words import counted, day, elapsed, of
+from harness.report.words import counted, day, of
 
 Story = dict[str, Any]
 GAP = "&emsp;"
@@ -151,14 +152,11 @@ def _choice(story: Story) -> Iterator[str]:
 
 def _cost(cost: dict[str, Any]) -> Iterator[str]:
     """What was counted, and one estimate with its assumption."""
-    said = [f"{elapsed(cost['seconds'])} by the clock"]
-    if cost["cpu_seconds"] is not None:
-        said.append(f"{elapsed(cost['cpu_seconds'])} of processors")
-    if cost["peak_memory"] is not None:
-        said.append(f"{cost['peak_memory'] / 2**30:.2f} GiB at most")
+    spent = Cost.of(cost)
+    starts = "one start" if spent.starts == 1 else f"all {spent.starts} starts"
     yield (
-        f"{', '.join(said)}: of the last start of this run, up to its registration, in its process and all below it; "
-        "a Ray cluster that was joined is not counted."
+        f"{spent.words()}: of {starts} of this run, up to its registration, in its process, all below it, and the "
+        "workers of a Ray cluster that it joined. Memory is of the machine that it was started on."
     )
     if cost["energy_wh"] is not None:
         yield ""

@@ -104,13 +104,15 @@ def test_how_it_was_chosen(story: dict[str, Any]) -> None:
 def test_what_it_cost_and_what_is_assumed_of_it(story: dict[str, Any]) -> None:
     said = sections(story)["What it cost"]
     assert said.startswith(
-        "7 min 3 s by the clock, 12 min 0 s of processors, 1.50 GiB at most: of the last start"
+        "7 min 3 s by the clock, 12 min 0 s of processors, 1.50 GiB at most: of one start of this run"
     )
     assert "About 2 Wh, if a busy core takes 10 W (assumed, not measured" in said
     story["cost"] |= {"cpu_seconds": None, "peak_memory": None, "energy_wh": None}
     unknown = sections(story)["What it cost"]
-    assert unknown.startswith("7 min 3 s by the clock: of the last start")
+    assert unknown.startswith("7 min 3 s by the clock: of one start")
     assert "Wh" not in unknown
+    story["cost"] |= {"starts": 3, "gpu_seconds": 90.0}
+    assert "7 min 3 s by the clock, 1 min 30 s of GPUs: of all 3 starts" in sections(story)["What it cost"]
 
 
 def test_its_limits(story: dict[str, Any]) -> None:

@@ -87,7 +87,8 @@ def test_a_database_that_is_lost_for_a_while_stops_nothing(
     capfd: pytest.CaptureFixture[str],
     call: str,
 ) -> None:
-    genuine, lost = getattr(MlflowClient, call), []
+    genuine = getattr(MlflowClient, call)
+    lost: list[str] = []
 
     def away(self: MlflowClient, *arguments: Any, **more: Any) -> Any:
         if len(lost) < 3:
@@ -123,10 +124,14 @@ def test_a_database_that_does_not_come_back_is_told_at_the_end(
 
 
 def test_a_search_that_was_killed_goes_on_and_counts_nothing_twice(registry: Registry, top: str) -> None:
-    with pytest.raises(KeyboardInterrupt), telling(registry, top) as told:
-        told.over("search", 3, BEST[0])
-        told.over("search", 3, Outcome(1, {"l2": 7}, None))
-        raise KeyboardInterrupt
+    def killed() -> None:
+        with telling(registry, top) as told:
+            told.over("search", 3, BEST[0])
+            told.over("search", 3, Outcome(1, {"l2": 7}, None))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
     assert statuses(below(registry)) == {
         "search": "FAILED",
         "search/trial-000": "FINISHED",
@@ -161,7 +166,7 @@ def test_many_trials_are_one_call_each_for_their_figures(
     registry: Registry, top: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search's own run is written once for all that ended meanwhile."""
-    genuine, calls = MlflowClient.log_batch, []
+    genuine, calls = MlflowClient.log_batch, list[str]()
 
     def counted(self: MlflowClient, run_id: str, *arguments: Any, **more: Any) -> Any:
         calls.append(run_id)
