@@ -32,6 +32,8 @@ from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
 from harness.searched import search_story
+from harness.serving.expected import NAME as EXPECTS
+from harness.serving.package import Package
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, training_story
 from harness.warm import RECORD_FILE
@@ -126,7 +128,7 @@ def publish(
         reads(registry.name, story["fingerprint"][:24], settings.data.event_locations[0])
         line.update(note="nested runs")
         registry.nest(run_id, token, story)
-        version = registry.register(run_id, token, outcome.package, _tags(story))
+        version = registry.register(run_id, token, _knowing(outcome.package, story), _tags(story))
         decision = registry.settle(version, outcome.decision, outcome.champion)
         if decision.promoted != outcome.decision.promoted:  # the champion changed meanwhile
             verdict = story["verdict"] = _verdict(replace(outcome, decision=decision), evaluation, metric)
@@ -158,6 +160,12 @@ def publish(
         "report": str(path),
         "run_id": run_id,
     }
+
+
+def _knowing(package: Package, story: dict[str, Any]) -> Package:
+    """The package with what its scores are expected to mean, where they mean anything."""
+    expects = story["calibration"].get(EXPECTS)
+    return replace(package, about={**package.about, EXPECTS: expects}) if expects else package
 
 
 def _log_files(folder: Path, story: dict[str, Any], trials: Path | None) -> None:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +10,10 @@ from mlflow.tracking import MlflowClient
 
 from harness.registry.registry import Registry
 from tests.harness.browser.conftest import Opened, serious
+from tests.harness.browser.server import serving
 from tests.harness.conftest import Finished
 
 pytestmark = pytest.mark.slow
-PATIENCE = 120.0  # seconds for the server to come up: it imports for long on a busy machine
 SEEN = 30_000  # milliseconds for what a page shows
 KNOWN = {
     "/ajax-api/2.0/mlflow/users/current": "MLflow's pages ask who is logged in; a server without logins has no answer",
@@ -31,37 +24,9 @@ KNOWN = {
 
 @pytest.fixture(scope="module")
 def server(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`mlflow server` over the database of a main job that is done, on a port of this machine alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("mlflow") / "server.log"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", finished.uri]
-    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # Its queue of jobs is eight more processes that nobody here gives anything to do.
-    quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with log.open("w") as said:
-        process = subprocess.Popen(
-            [*command, *where], cwd=finished.folder, env=quiet, stdout=said, stderr=said
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(f"{address}/health", process, log)
+    """`mlflow server` over the database of a main job that is done."""
+    with serving(finished.uri, tmp_path_factory.mktemp("mlflow") / "server.log") as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE)
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise RuntimeError(f"`mlflow server` did not come up: {log.read_text()[-2000:]}")
 
 
 def complaints(found: Opened) -> list[str]:
