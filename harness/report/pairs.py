@@ -30,10 +30,10 @@ def every_pair(names: Sequence[str], means: Sequence[Any], pairs: Sequence[Pair]
     listed = [
         [
             f"{names[a]} over {names[b]}",
-            words.of(pair, sign=True),
-            words.chance(pair["p"]),
-            words.chance(pair["holm"]),
             reading(pair),
+            words.of(pair, sign=True),
+            words.chance(pair["holm"]),
+            words.chance(pair["p"]),
         ]
         for place, a in enumerate(order)
         for b in order[place + 1 :]
@@ -52,7 +52,7 @@ def every_pair(names: Sequence[str], means: Sequence[Any], pairs: Sequence[Pair]
             Table("Row minus column, best model first", head, matrix, range(1, len(head)), sortable=True),
             Text(note, "note"),
             Table(
-                "The pairs", ["Pair", "Difference", "p", "p (Holm)", "Reading"], listed, (1,), sortable=True
+                "The pairs", ["Pair", "Reading", "Difference", "p (Holm)", "p"], listed, (2,), sortable=True
             ),
         ],
     )
@@ -80,4 +80,4 @@ def _cell(pair: Pair | None, own: bool, mean: Any) -> str:
         return words.number(mean)
     if pair is None:
         return words.NOTHING
-    return words.of(pair, sign=True) + (" ✓" if pair["holm"] < CLEAR else "")
+    return ("✓ " if pair["holm"] < CLEAR else "") + words.of(pair, sign=True)

@@ -102,7 +102,7 @@ def site(small_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPat
                 file.write_text(text.replace("events: events.csv", "events: events.csv, items: items.csv"))
                 made["report"] = Path(pipeline.run(load(file), file)["report"])
             settings = load("closed-5.yaml")
-            compared = Comparison(settings, ["2"], "1").answer()
+            compared = Comparison(settings, ["2", "1"], "1").answer()
             made["comparison"] = comparison.page(compared, "closed").write(folder / "compare.html")
             changed = Change(settings, "1", "2", users=3).answer()
             made["change"] = change.page(changed).write(folder / "change.html")

@@ -126,3 +126,18 @@ def test_a_table_is_sorted_by_its_numbers(opened: Any, site: dict[str, str]) -> 
     assert table.locator("th").nth(1).get_attribute("aria-sort") == "ascending"
     table.get_by_role("button", name="Queries").click()
     assert column() == ["3,850", "2,212", "1,920", "820", "412"]
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_the_matrix_of_all_pairs_is_sorted_by_a_model(opened: Any, site: dict[str, str], width: int) -> None:
+    page = opened(site["comparison"], width=width).page
+    matrix = page.locator("#pairs table").first
+    assert matrix.locator("tbody tr").count() == matrix.locator("thead th").count() - 1 == 3
+    head = matrix.get_by_role("button").nth(1)
+    head.click()
+    first = [
+        float(row.locator("td").first.inner_text().lstrip("✓ ").split()[0].replace("−", "-"))
+        for row in matrix.locator("tbody tr").all()
+    ]
+    assert first == sorted(first)
+    assert page.evaluate(SIDEWAYS) == 0
