@@ -19,7 +19,7 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY harness /build/harness
 COPY trainers /build/trainers
 COPY evaluators /build/evaluators
-RUN pip install --constraint /build/constraints.txt "/build[cluster]"
+RUN pip install --constraint /build/constraints.txt "/build[cluster,system]"
 
 USER lethe
 CMD ["lethe", "--help"]

@@ -6,7 +6,7 @@ BIN := .venv/bin
 RIVALS := rectools recbole
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # a thread each, or they stall each other
 
-.PHONY: quickstart env test test-all browser lint format docs notebook benchmarks rivals warprec off-policy clean
+.PHONY: quickstart env test test-all browser pictures lint format docs notebook benchmarks rivals warprec off-policy clean
 
 quickstart: env  ## make the environment and run the main job on real data
 	$(BIN)/lethe run $(CONFIG)
@@ -17,7 +17,7 @@ env: .venv/.made  ## make .venv with .venv/bin/lethe, once
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,system]'
 	touch $@
 
 test: env  ## the tests, but for heavy ones, in two processes
@@ -32,6 +32,9 @@ test-all: env .venv/.cluster  ## all tests, the cluster's among them
 
 browser: env .venv/.browser  ## the pages, and MLflow's, in a Chromium that is installed
 	$(PYTEST) -m slow tests/harness/browser
+
+pictures: env .venv/.browser  ## the pictures of the documentation, of a main job on real data: docs/images
+	$(BIN)/python -m tests.harness.browser.pictures
 
 .venv/.browser: .venv/.made
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logsumexp
 
 from evaluators.arrays import Csr, Floats, Ints
 from evaluators.intervals import CUSTOMARY, Estimate, Intervals
 
 FACTOR = 1e4  # a temperature lies within this factor of the mean spread of the scores
+SMALLEST = 1e-12  # a share that has log-odds
+STEEPEST, FARTHEST = 4.0, 30.0  # a correction's log slope and its shift lie between −this and this
 
 
 def shares(scores: NDArray[np.floating], temperature: float) -> Floats:
@@ -61,6 +63,56 @@ def temperature(scores: NDArray[np.floating], relevant: Csr) -> float:
     middle, reach = np.log(spread), np.log(FACTOR)
     found = minimize_scalar(loss, bounds=(middle - reach, middle + reach), method="bounded")
     return float(np.exp(found.x))
+
+
+@dataclass(frozen=True)
+class Correction:
+    """p ↦ σ(slope · log(p / (1 − p)) + shift), with a slope above 0: what was larger stays larger.
+
+    >>> Correction(1.0, 0.0)(np.array([0.0, 0.25, 1.0])).round(6).tolist()
+    [0.0, 0.25, 1.0]
+    """
+
+    slope: float
+    shift: float
+
+    def __call__(self, predicted: NDArray[np.floating]) -> Floats:
+        """The corrected shares, of the same shape."""
+        corrected: Floats = expit(self.slope * _log_odds(predicted) + self.shift)
+        return corrected
+
+
+def correction(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Correction:
+    """The slope and the shift under which shares that were found are likeliest: they minimise the mean of
+    −y log p' − (1 − y) log(1 − p'), p' the corrected share. Logistic recalibration: Cox 1958, "Two further applications
+    of a model for binary regression"; y may be any share (Papke & Wooldridge 1996).
+
+    predicted, observed [n]: in [0, 1]. Raises ValueError where there are none.
+
+    >>> found = correction(np.full(4, 0.5), np.array([0.0, 0.0, 0.0, 1.0]))
+    >>> round(float(found(np.array([0.5]))[0]), 3)
+    0.25
+    """
+    if not len(predicted):
+        raise ValueError("a correction needs shares that were predicted, but got none.")
+    odds, truth = _log_odds(predicted), np.asarray(observed, np.float64)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        slope = np.exp(parameters[0])
+        at = slope * odds + parameters[1]
+        apart = (expit(at) - truth) / len(odds)
+        gradient = np.array([slope * (apart @ odds), apart.sum()])
+        return float((np.logaddexp(0, at) - truth * at).mean()), gradient
+
+    bounds = [(-STEEPEST, STEEPEST), (-FARTHEST, FARTHEST)]
+    log_slope, shift = minimize(loss, np.zeros(2), jac=True, bounds=bounds, method="L-BFGS-B").x
+    return Correction(float(np.exp(log_slope)), float(shift))
+
+
+def _log_odds(predicted: NDArray[np.floating]) -> Floats:
+    inside = np.clip(np.asarray(predicted, np.float64), SMALLEST, 1 - SMALLEST)
+    odds: Floats = np.log(inside) - np.log1p(-inside)
+    return odds
 
 
 @dataclass(frozen=True)

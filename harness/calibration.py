@@ -1,4 +1,4 @@
-"""Whether the scores of the chosen model mean what they say: one temperature from validation, looked at on test."""
+"""Whether the scores of the chosen model mean what they say: mended on validation, looked at on test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluators import Csr
-from evaluators.calibration import error, reliability, shares, temperature
+from evaluators.calibration import Correction, correction, error, reliability, shares, temperature
 from harness.choosing import Chosen
 from harness.progress import bar
 from harness.report.words import number, share
+from harness.serving.expected import NAME, Expects
 from harness.stage import Stage
 from harness.workshop import Workshop
 from trainers.histories import Histories
@@ -25,12 +26,15 @@ def calibration(workshop: Workshop, chosen: Chosen, model: Model) -> dict[str, A
     """What the model expects of the items that it shows, beside what became of them.
 
     A softmax of its scores at the temperature that fits the validation queries best gives every item a share of what
-    the user takes next; of the items of each list, that is set beside the share that they were. The temperature is
-    found with the model as validation knew it, so that test is read once, and only to be looked at.
+    the user takes next. One number cannot bend what is shaped otherwise, so the shares of the shown items are then
+    corrected in log-odds by what validation found. Both keep every order. Of the items of each test list, the share is
+    set beside the share that they were. All is found with the model as validation knew it, so that test is read once,
+    and only to be looked at.
 
     Returns:
-        `temperature`, `k`, `queries`, `bins` [{`predicted`, `observed`, `low`, `high`, `count`}], `error`, `sentence`;
-        or `sentence` alone, where the scores say nothing.
+        `expects` (as a package holds it), `k`, `queries`, `bins` [{`predicted`, `observed`, `low`, `high`, `count`}]
+        and `error` of the corrected shares, `before` {`bins`, `error`} of the softmax alone, `sentence`; or `sentence`
+        alone, where the scores say nothing.
     """
     k = max(workshop.settings.evaluate.k)
     tuned = chosen.finetuned
@@ -38,20 +42,31 @@ def calibration(workshop: Workshop, chosen: Chosen, model: Model) -> dict[str, A
     earlier = workshop.fitting.assemble(workshop.val, chosen.model, chosen.fits, kept)
     with bar("calibration"):
         try:
-            found = temperature(*_asked(workshop.val, earlier)[:2])
+            expects = _found(workshop.val, earlier, k)
         except ValueError as reason:
             return {"sentence": f"The scores were not set beside shares: {reason}"}
         scores, relevant, users = _asked(workshop.test, model)
-        predicted, observed, owner = _shown(shares(scores, found), relevant, k)
-        bins = reliability(predicted, observed, users[owner], how=workshop.settings.evaluate.how)
-    told = {
-        "temperature": found,
+        how = workshop.settings.evaluate.how
+        raw, observed, owner = _shown(shares(scores, expects.temperature), relevant, k)
+        predicted = Correction(expects.slope, expects.shift)(raw)
+        before, bins = (reliability(each, observed, users[owner], how=how) for each in (raw, predicted))
+    return {
+        NAME: expects.to_dict(),
         "k": k,
         "queries": len(users),
         "bins": [each.to_dict() for each in bins],
         "error": error(bins),
+        "before": {"bins": [each.to_dict() for each in before], "error": error(before)},
+        "sentence": _sentence(predicted, observed, error(bins), error(before)),
     }
-    return told | {"sentence": _sentence(predicted, observed, error(bins))}
+
+
+def _found(stage: Stage, model: Model, k: int) -> Expects:
+    """What validation says that the scores of a model mean; ValueError where they say nothing."""
+    scores, relevant, _ = _asked(stage, model)
+    at = temperature(scores, relevant)
+    mended = correction(*_shown(shares(scores, at), relevant, k)[:2])
+    return Expects(at, mended.slope, mended.shift)
 
 
 def _asked(stage: Stage, model: Model) -> tuple[npt.NDArray[np.float64], Csr, npt.NDArray[np.integer]]:
@@ -80,9 +95,12 @@ def _shown(expected: npt.NDArray[np.float64], relevant: Csr, k: int) -> tuple[An
     return *found, owner
 
 
-def _sentence(predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float64], apart: float) -> str:
+def _sentence(
+    predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float64], apart: float, before: float
+) -> str:
     expected, found = share(float(predicted.mean())), share(float(observed.mean()))
     return (
         f"Of what a user takes next the model expects {expected} to be any one item of its list, and {found} was; in "
-        f"groups of like items the two are {number(100 * apart, 1)} percentage points apart on average."
+        f"groups of like items the two are {number(100 * apart, 1)} percentage points apart on average, and "
+        f"{number(100 * before, 1)} before what validation said was heeded."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.searching import TrialOver, unheard
 from harness.workshop import Finetuned, Workshop
 from trainers.fits import Fits
 from trainers.model import ModelSettings
@@ -23,14 +24,18 @@ class Chosen:
     control_finetuned: Finetuned | None = None
 
 
-def choose(workshop: Workshop) -> Chosen:
-    """Everything that is decided on validation: the curve, the weights, λ, epochs, fine-tuning or not."""
+def choose(workshop: Workshop, over: TrialOver = unheard) -> Chosen:
+    """Everything that is decided on validation: the curve, the weights, λ, epochs, fine-tuning or not.
+
+    Args:
+        over: told of each trial that is over.
+    """
     settings = workshop.settings
     model, control = settings.model, settings.model.without_forgetting()
     fits = workshop.pretrain([model, control], tune=True)
     searched = control_searched = None
     if settings.search:
-        searched, control_searched = workshop.search(fits)
+        searched, control_searched = workshop.search(fits, over)
         model = searched.settings(searched.ranking[0])
         control = control_searched.settings(control_searched.ranking[0])
     fits = workshop.serving([model, control], fits)

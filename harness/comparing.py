@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ class Comparison:
 
         Returns:
             `metric` (that decides), `metrics` of the first model, `queries`, `comparisons` [{`against`, metric: paired
-            difference with its p-values}], `audit`, `models` [{`name`, `label`, `metrics`, `segments`, `terms`,
-            `settings`}], the first one first, and `differing` {setting: [of each model]}.
+            difference with its p-values}], `pairs` of all models in the metric that decides [{`a`, `b`: their places in
+            `models`, the paired difference of a minus b, its `holm` for all pairs}], `audit`, `models` [{`name`,
+            `label`, `metrics`, `segments`, `terms`, `settings`}], the first one first, and `differing` {setting: [of
+            each model]}.
         """
         workshop = Workshop.open(self.settings)
         stage = workshop.test
@@ -83,6 +86,7 @@ class Comparison:
             "metrics": models[0]["metrics"],
             "queries": len(stage.queries),
             "comparisons": entries,
+            "pairs": _pairs(evaluations, self.settings.gate_metric, wanted.how),
             "audit": stage.audit().to_dict(),
             "models": models,
             "differing": differing(*(model["settings"] for model in models)),
@@ -148,6 +152,18 @@ def _paired(first: Evaluation, second: Evaluation, how: Intervals) -> dict[str, 
             else None,
         }
     return found
+
+
+def _pairs(evaluations: Sequence[Evaluation], metric: str, how: Intervals) -> list[dict[str, Any]]:
+    """Each model minus each that comes after it, in one metric; a pair without common queries is left out."""
+    found: list[dict[str, Any]] = []
+    for (a, first), (b, second) in combinations(enumerate(evaluations), 2):
+        mine, theirs, users = first.shared(second, metric)
+        if len(users):
+            difference = evaluators.paired(mine, theirs, users, how.level, method=how.method)
+            found.append({"a": a, "b": b, **difference.to_dict()})
+    adjusted = evaluators.holm([pair["p"] for pair in found])
+    return [{**pair, "holm": holm} for pair, holm in zip(found, adjusted, strict=True)]
 
 
 def _adjust(entries: list[dict[str, Any]]) -> None:

@@ -1,15 +1,24 @@
-"""What a run costs: time, processor time and memory of this process and all below it, as Linux counts them."""
+"""What a run costs: time, processor time and memory of this process and all below it, as Linux counts them, and what
+workers elsewhere say of themselves; all starts of the run together."""
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.files import write_json
+from harness.report.words import elapsed
+from trainers.spent import Spent
+
 PERIOD = 1.0  # seconds between looks at the memory
+KEPT = 10.0  # seconds between two times that the cost so far is written down
 WATTS_PER_CORE = 10.0  # assumed of a busy core of a server
 PROC = Path("/proc")
 
@@ -34,8 +43,69 @@ class Process(NamedTuple):
         return self.pid, self.begun  # numbers are used again
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What starts of a run cost.
+
+    Attributes:
+        cpu, memory: processor seconds, and the most bytes held at once on this machine; None where nothing counts them.
+        gpu: seconds of GPUs that workers held, times their number.
+    """
+
+    starts: int = 0
+    seconds: float = 0.0
+    cpu: float | None = 0.0
+    gpu: float = 0.0
+    memory: int | None = 0
+
+    def after(self, before: Cost) -> Cost:
+        """This and what came before it."""
+        cpu = None if self.cpu is None or before.cpu is None else self.cpu + before.cpu
+        memory = None if self.memory is None or before.memory is None else max(self.memory, before.memory)
+        return Cost(
+            self.starts + before.starts, self.seconds + before.seconds, cpu, self.gpu + before.gpu, memory
+        )
+
+    def words(self) -> str:
+        """“7 min 3 s by the clock, 12 min 0 s of processors, 1.50 GiB at most”."""
+        said = [f"{elapsed(self.seconds)} by the clock"]
+        if self.cpu is not None:
+            said.append(f"{elapsed(self.cpu)} of processors")
+        if self.gpu:
+            said.append(f"{elapsed(self.gpu)} of GPUs")
+        if self.memory:
+            said.append(f"{self.memory / 2**30:.2f} GiB at most")
+        return ", ".join(said)
+
+    def to_dict(self) -> dict[str, Any]:
+        """`starts`, `seconds`, `cpu_seconds`, `gpu_seconds`, `peak_memory` (bytes); `energy_wh` at `watts_per_core`, an
+        assumption."""
+        return {
+            "starts": self.starts,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu,
+            "gpu_seconds": self.gpu,
+            "peak_memory": self.memory,
+            "energy_wh": None if self.cpu is None else self.cpu * WATTS_PER_CORE / 3600,
+            "watts_per_core": WATTS_PER_CORE,
+        }
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Cost:
+        """From `to_dict`; runs of before had one start and no GPU."""
+        return cls(
+            told.get("starts", 1),
+            told["seconds"],
+            told["cpu_seconds"],
+            told.get("gpu_seconds", 0.0),
+            told["peak_memory"],
+        )
+
+
 class Meter:
-    """Counts from when it is made. What others started (a Ray cluster that was joined) is not below this process.
+    """Counts from when it is made. What others started (a Ray cluster that was joined) is not below this process: its
+    workers say what they spent, and it is added. With a file, what earlier starts left there is counted too, and what
+    this one costs is kept there every `KEPT` seconds: a process that is killed loses no more.
 
     Nobody waits for the workers of Ray that end, so Linux forgets what they used: it is kept up to the last look.
     Memory is the most that was held at once, looked at every `PERIOD` seconds, without the pages that processes share
@@ -43,8 +113,10 @@ class Meter:
     processor time and memory are None.
     """
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
+    def __init__(self, file: Path | None = None) -> None:
+        self._file, self._before = file, _kept(file)
+        self._elsewhere = Spent()
+        self._began = self._wrote = time.monotonic()
         self._seen = tree()
         self._used = _seconds(self._seen)
         self._forgotten = 0.0
@@ -60,10 +132,26 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._watch.join()
+        self._keep()
+
+    def add(self, spent: Spent) -> None:
+        """Workers that are not below this process spent something."""
+        with self._one:
+            self._elsewhere = self._elsewhere.plus(spent)
 
     def _look_on(self) -> None:
         while not self._over.wait(PERIOD):
             self.look()
+            if time.monotonic() - self._wrote >= KEPT:
+                self._wrote = time.monotonic()
+                self._keep()
+
+    def _keep(self) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError):  # no room, or no right to write: what matters fails and says so itself
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._file, self.read().to_dict())
 
     def look(self) -> None:
         """See how much memory is held now, and what processes used that have ended since."""
@@ -73,18 +161,23 @@ class Meter:
             self._forgotten += forgotten(self._seen, now)
             self._seen = now
 
-    def read(self) -> dict[str, Any]:
-        """`seconds`, `cpu_seconds`, `peak_memory` (bytes) so far; `energy_wh` at `watts_per_core`, an assumption."""
+    def read(self) -> Cost:
+        """What this start and those before it cost so far."""
         self.look()
         now = self._seen
-        used = _seconds(now) + self._forgotten - self._used if now else None
-        return {
-            "seconds": time.monotonic() - self._began,
-            "cpu_seconds": used,
-            "peak_memory": self._peak or None,
-            "energy_wh": None if used is None else used * WATTS_PER_CORE / 3600,
-            "watts_per_core": WATTS_PER_CORE,
-        }
+        used = _seconds(now) + self._forgotten - self._used + self._elsewhere.cpu if now else None
+        this = Cost(1, time.monotonic() - self._began, used, self._elsewhere.gpu, self._peak or None)
+        return this.after(self._before)
+
+
+def _kept(file: Path | None) -> Cost:
+    """What earlier starts left; nothing where there was none, or one is not readable."""
+    if file is None or not file.exists():
+        return Cost()
+    try:
+        return Cost.of(json.loads(file.read_text()))
+    except (ValueError, KeyError):
+        return Cost()
 
 
 def tree() -> list[Process]:

@@ -106,7 +106,7 @@ class Fitting:
 
             try:
                 with watching(lambda: watch(todo, note)):
-                    fitted = fit(requests, resources)
+                    fitted = fit(requests, resources, self.run.spent)
             except RuntimeError as error:  # what a worker said
                 raise IncompleteError(f"{title}: {' '.join(str(error).split())}") from error
         for each in fitted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from harness.files import write_json
 from harness.judging import judge
 from harness.progress import say
 from harness.publishing import publish
+from harness.registry.live import Live
 from harness.registry.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 
 RESULT_FILE = "result.json"
 RUN_FILE = "run.json"
+COST_FILE = "cost.json"
+"""What the starts of a run have cost so far: made with the first, gone with the run."""
 
 
 def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dict[str, Any]:
@@ -50,10 +54,14 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
         if done is not None:
             say(f"run: found done in {workshop.folder}; `--fresh` does it again")
             return done
-        with Meter() as meter:
-            chosen = choose(workshop)
-            outcome = judge(workshop, chosen, registry, token)
-            result = publish(workshop, chosen, outcome, registry, token, config_path, meter)
+        begun = datetime.now(UTC).isoformat(timespec="minutes")[:16]
+        file = workshop.told / COST_FILE
+        with Meter(file) as meter, registry.run(token, f"{registry.name} {begun}", watched=True) as run_id:
+            workshop.spent = meter.add
+            with Live(registry.below(run_id, token), settings.metric) as live:
+                chosen = choose(workshop, live.over)
+                outcome = judge(workshop, chosen, registry, token)
+            result = publish(workshop, chosen, outcome, registry, token, run_id, config_path, meter)
         write_json(workshop.told / RESULT_FILE, result)
     return result
 

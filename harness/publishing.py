@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import evaluators
 from harness import __version__, report, source_digest
@@ -25,12 +26,14 @@ from harness.files import write_json
 from harness.judging import Outcome
 from harness.masking import masked
 from harness.progress import bar, say
-from harness.registry.description import markdown
+from harness.registry.description import brief, markdown
 from harness.registry.nested import reads
 from harness.registry.registry import STORY_FILE, Registry
 from harness.report.parts import half_life_of
 from harness.rolling import rolled
 from harness.searched import search_story
+from harness.serving.expected import NAME as EXPECTS
+from harness.serving.package import Package
 from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, training_story
 from harness.warm import RECORD_FILE
@@ -49,10 +52,11 @@ def publish(
     outcome: Outcome,
     registry: Registry,
     token: str,
+    run_id: str,
     config_path: Path,
     meter: Meter,
 ) -> dict[str, Any]:
-    """Register the model, write the report, log both, open the gate or keep it shut."""
+    """Register the model, write the report, log both with the active run, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
     metric, level = settings.gate_metric, settings.evaluate.level
     evaluation = stage.report(outcome.candidate, settings.evaluate.how)
@@ -109,10 +113,14 @@ def publish(
         "ab": ab,
         "verdict": verdict,
     }
-    cost = meter.read()
+    cost = meter.read().to_dict()
     story |= {"seconds": cost["seconds"], "cost": cost}
-    with bar("register") as line, registry.run(token, f"{registry.name} {created[:16]}") as run_id:
-        story |= {"run_id": run_id, "reproduce": _reproduce(config_path, registry)}
+    with bar("register") as line:
+        story |= {
+            "run_id": run_id,
+            "experiment_id": registry.experiment(),
+            "reproduce": _reproduce(config_path, registry),
+        }
         registry.log(
             run_id,
             _params(chosen.model, settings, story),
@@ -122,7 +130,7 @@ def publish(
         reads(registry.name, story["fingerprint"][:24], settings.data.event_locations[0])
         line.update(note="nested runs")
         registry.nest(run_id, token, story)
-        version = registry.register(run_id, token, outcome.package, _tags(story))
+        version = registry.register(run_id, token, _knowing(outcome.package, story), _tags(story))
         decision = registry.settle(version, outcome.decision, outcome.champion)
         if decision.promoted != outcome.decision.promoted:  # the champion changed meanwhile
             verdict = story["verdict"] = _verdict(replace(outcome, decision=decision), evaluation, metric)
@@ -130,6 +138,7 @@ def publish(
         version = registry.find(str(version.version))
         story["model"] = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
         registry.describe(version, markdown(story))
+        mlflow.set_tag(MLFLOW_RUN_NOTE, brief(story))
         line.update(note="report")
         path = workshop.told / REPORT_FILE
         report.write(story, story["configuration"], path)
@@ -153,6 +162,12 @@ def publish(
         "report": str(path),
         "run_id": run_id,
     }
+
+
+def _knowing(package: Package, story: dict[str, Any]) -> Package:
+    """The package with what its scores are expected to mean, where they mean anything."""
+    expects = story["calibration"].get(EXPECTS)
+    return replace(package, about={**package.about, EXPECTS: expects}) if expects else package
 
 
 def _log_files(folder: Path, story: dict[str, Any], trials: Path | None) -> None:
@@ -251,8 +266,8 @@ def _metric_values(evaluation: dict[str, Any], comparisons: list[dict[str, Any]]
 
 
 def _cost_values(cost: dict[str, Any]) -> dict[str, float]:
-    """`cost_seconds`, `cost_cpu_seconds`, `cost_peak_memory`: what was counted, without what is assumed."""
-    counted = ("seconds", "cpu_seconds", "peak_memory")
+    """`cost_seconds`, `cost_cpu_seconds`, …: what was counted, without what is assumed."""
+    counted = ("starts", "seconds", "cpu_seconds", "gpu_seconds", "peak_memory")
     return {f"cost_{name}": cost[name] for name in counted if cost[name] is not None}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +19,20 @@ from harness.data import Store
 from harness.settings import RunSettings
 from harness.stage import Stage, StageName
 from harness.warm import TRIALS
+from trainers.spent import Spent, unspent
 
 
 class Run:
-    """One run's settings, data, folder and stages."""
+    """One run's settings, data, folder and stages.
+
+    Attributes:
+        spent: told of what workers on other machines spent.
+    """
 
     def __init__(self, settings: RunSettings, store: Store) -> None:
         self.settings = settings
         self.store = store
+        self.spent: Callable[[Spent], None] = unspent
 
     @cached_property
     def key(self) -> str:

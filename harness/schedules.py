@@ -25,7 +25,9 @@ def schedule_story(workshop: Workshop, found: SearchResult, fits: Fits) -> dict[
         return None
     model = found.settings(best)
     metric = workshop.settings.metric
-    again = workshop.val.evaluate(workshop.fitting.assemble(workshop.val, model, fits), (metric,), ()).values[metric]
+    again = workshop.val.evaluate(workshop.fitting.assemble(workshop.val, model, fits), (metric,), ()).values[
+        metric
+    ]
     curves = {term.label: curve for term in neural_terms(model) if (curve := fits.curve(term))}
     return {
         "trial": best.name,

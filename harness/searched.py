@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import evaluators
+from harness.registry.parts import trial_of
 from harness.report.words import finite
 from harness.schedules import schedule_story
 from harness.workshop import Workshop
@@ -70,13 +71,9 @@ def search_story(
         "best": {"trial": best.name, "value": best.value, "params": best.params},
         "history": [
             {
-                "trial": trial.name,
-                "value": trial.value,
-                "stopped": trial.stop._asdict() if trial.stop else None,
+                **trial_of(trial),
                 "family": "none" if is_control else found.space.family_of(trial.params),
                 "control": is_control,
-                "params": trial.params,
-                "rounds": [step.value for step in trial.steps if step.value is not None],
             }
             for trial, is_control in trials
         ],

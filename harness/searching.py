@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,19 @@ from harness.run import Run
 from harness.warm import former_of
 from trainers.fits import Fits
 from trainers.objective import Subject
-from trainers.outcome import SearchResult
+from trainers.outcome import Outcome, SearchResult
 from trainers.population import labels
 from trainers.search import NoRoom, search
 from trainers.space import Range
 from trainers.warm import Former, Unlike
+
+TrialOver = Callable[[str, int, Outcome], None]
+SEARCHES = {"search": "search", "search under none": "search under `none`"}
+"""By what MLflow calls a search, what a person is told of it."""
+
+
+def unheard(called: str, trials: int, outcome: Outcome) -> None:
+    """Nobody listens."""
 
 
 class Searching:
@@ -42,8 +51,12 @@ class Searching:
             labels(settings.search.space) if settings.search and settings.search.population else (),
         )
 
-    def search(self, fits: Fits) -> tuple[SearchResult, SearchResult]:
+    def search(self, fits: Fits, heard: TrialOver) -> tuple[SearchResult, SearchResult]:
         """Search the space, and with the same effort and the same workers the same space under `none`, the control.
+
+        Args:
+            heard: called with each trial that is over, those that were found finished first: the name of its search
+                (a key of `SEARCHES`), the number of its trials, the outcome.
 
         Raises:
             IncompleteError: more trials of either failed than `search.max_failed` allows; the others are done.
@@ -51,7 +64,8 @@ class Searching:
         settings = self.settings.search
         assert settings is not None
         subject = Subject(self.settings.model, settings.space)
-        subjects = {"search": subject, "search under `none`": subject.without_forgetting()}
+        subjects = dict(zip(SEARCHES.values(), (subject, subject.without_forgetting()), strict=True))
+        names = list(SEARCHES)
         for term in (term for one in subjects.values() for term in _solvable(one)):
             with contextlib.suppress(ValueError):  # no solution: the trials that need it fail, and say so
                 fits.solve(term, len(self.run.val.training.catalogue))
@@ -71,6 +85,8 @@ class Searching:
                     self.run.trials,
                     former=self.former,
                     progress=over,
+                    heard=lambda place, outcome: heard(names[place], settings.trials, outcome),
+                    spent=self.run.spent,
                 )
             except NoRoom as error:
                 raise ConfigurationError(str(error)) from None

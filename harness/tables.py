@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.report.words import compact, intervals_of_their_own, stamp
+from harness.report.words import compact, intervals_of_their_own, share, stamp
 
 out = Console(highlight=False)
 
@@ -207,6 +207,8 @@ def show_recommendation(result: dict[str, Any]) -> None:
 def _explain(table: Table, entry: dict[str, Any]) -> None:
     """What holds an item up: its terms, the events that add most, and what all other lines leave of the score."""
     table.add_row("", " + ".join(f"{name} {value:.4f}" for name, value in entry["terms"].items()), "")
+    if "expected" in entry:
+        table.add_row("", f"expected to be {share(entry['expected'])} of what is taken next", "")
     events = entry["events"]
     for event in events[:EVENTS_SHOWN]:
         left = ", ".join(f"{name} {amount:.3g}" for name, amount in event["left"].items())

@@ -12,7 +12,7 @@ from harness.errors import ConfigurationError
 from harness.fitting import Fitting
 from harness.progress import bar, say
 from harness.run import Run
-from harness.searching import Searching
+from harness.searching import Searching, TrialOver, unheard
 from harness.settings import RunSettings
 from harness.stage import StageName
 from trainers.finetune import neural_terms
@@ -96,9 +96,9 @@ class Workshop(Run):
 
     # Search
 
-    def search(self, fits: Fits) -> tuple[SearchResult, SearchResult]:
-        """Search the space, and with the same effort the same space under `none`, the control."""
-        return self.searching.search(fits)
+    def search(self, fits: Fits, heard: TrialOver = unheard) -> tuple[SearchResult, SearchResult]:
+        """Search the space, and with the same effort the same space under `none`; `heard` is told of every trial."""
+        return self.searching.search(fits, heard)
 
     # Fine-tuning
 

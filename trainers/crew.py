@@ -23,6 +23,7 @@ from trainers.objective import Judge, Objective, Subject
 from trainers.proposals import Search
 from trainers.records import Records
 from trainers.remote import told
+from trainers.spent import Spent, Starter, Watch, unspent
 
 CREW_PATIENCE = 20.0  # seconds that the first trials wait for the other actors to come up
 
@@ -31,10 +32,15 @@ class Turns(Searcher):
     """Deals out the trials of several searches, the search that is least far first; what each proposes depends on its
     own trials alone."""
 
-    def __init__(self, searches: Sequence[Search], over: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        searches: Sequence[Search],
+        over: Callable[[int, int], None],
+        spent: Callable[[Spent], None] = unspent,
+    ) -> None:
         super().__init__(metric="value", mode="max")
         self.searches = searches
-        self._over = over
+        self._over, self._spent = over, spent
         self._tasks: dict[str, tuple[int, Task]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -51,12 +57,14 @@ class Turns(Searcher):
     ) -> None:
         place, task = self._tasks[trial_id]
         search = self.searches[place]
+        if result and "spent" in result:
+            self._spent(Spent(*result["spent"]))
         if error or not result or result.get("error") or "readings" not in result:
             search.tell(task.number, None)
         else:
             entry = Entry(tuple(result["readings"]), result["value"])
             search.tell(task.number, entry.value, entry.readings, entry.stop(task.cutoffs))
-        self._over()
+        self._over(place, task.number)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune writes its searcher down, and whoever waits for `over` stays here."""
@@ -82,8 +90,10 @@ class Trial(tune.Trainable):
         crew: Path,
         size: int,
         seconds: float | None,
+        starter: Starter,
     ) -> None:
         self.subjects, self.crew, self.seconds = subjects, crew, seconds
+        self.watch = Watch(starter)
         self.records = Records(folder, objective.key())
         self.judge = objective.open()
         self.reset_config(config)
@@ -95,6 +105,10 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        result = self._result()
+        return {**result, "spent": tuple(self.watch.read()), "done": True}
+
+    def _result(self) -> dict[str, Any]:
         try:
             settings = self.subjects[self.place].along(self.task.course)
             # A search that was killed may have finished later trials than the first missing, and a proposal may repeat.
@@ -104,8 +118,8 @@ class Trial(tune.Trainable):
                     entry = carry_out(self.task, settings, self.judge, self.records)
         except Exception as error:
             # A result like others: Tune would end the actor, and with it all that it has read.
-            return {"value": None, "readings": [], "error": told(error), "done": True}
-        return {"value": entry.value, "readings": list(entry.readings), "error": None, "done": True}
+            return {"value": None, "readings": [], "error": told(error)}
+        return {"value": entry.value, "readings": list(entry.readings), "error": None}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         pass

@@ -191,6 +191,14 @@ class Population:
             if (number, member) in self.courses
         )
 
+    def ended(self, member: int) -> bool:
+        """Whether a member is through its last round, or failed."""
+        return member in self._failed or (len(self.ends) - 1, member) in self.values
+
+    def value(self, member: int) -> float | None:
+        """What it came to in its last round."""
+        return self.values.get((len(self.ends) - 1, member))
+
     def stop(self, member: int) -> Stop | None:
         """Nobody is stopped."""
         return None

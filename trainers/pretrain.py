@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from trainers.optimise import OptimiseSettings
 from trainers.place import Place
 from trainers.remote import reason
 from trainers.request import PLACES, Fit
+from trainers.spent import Spent, Starter, Watch, unspent
 from trainers.watchdog import Watchdog
 from trainers.workers import ALONE, Workers
 
@@ -70,10 +71,17 @@ class Resources:
         return str(self.workers) if isinstance(self.workers, int) else "{} to {}".format(*self.workers)
 
 
-def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fits]:
+def fit(
+    requests: Sequence[Fit],
+    resources: Resources = Resources(),
+    spent: Callable[[Spent], None] = unspent,
+) -> list[Fits]:
     """Run fits one after the other on one crew of workers, each into its folder `out`, whole or not at all.
 
     A later request may start from the folder of an earlier one. Requests whose folder is there are done already.
+
+    Args:
+        spent: called with what the workers that came to the end spent and this process does not see.
 
     Raises:
         RuntimeError: a worker failed (more than `resources.max_failures` times); the message is the worker's.
@@ -83,7 +91,7 @@ def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fit
         handed = [Handed(request) for request in todo]
         for each in handed:
             each.give()
-        _launch(todo, resources)
+        spent(_launch(todo, resources))
         for each in handed:
             each.take()
         for each in handed:
@@ -91,7 +99,7 @@ def fit(requests: Sequence[Fit], resources: Resources = Resources()) -> list[Fit
     return [Fits(Path(request.out)) for request in requests]
 
 
-def _launch(requests: list[Fit], resources: Resources) -> None:
+def _launch(requests: list[Fit], resources: Resources) -> Spent:
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it reports every epoch; `watch` does that
     trainer = TorchTrainer(
         fit_all,
@@ -99,6 +107,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
             "requests": [asdict(request) for request in requests],
             "compute": resources.compute.model_dump(),
             "watched": bool(resources.workers),  # in the process of a person there is nothing to start again
+            "starter": asdict(Starter.here()),
         },
         torch_config=TorchConfig(timeout_s=resources.compute.timeout),
         scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=resources.gpu),
@@ -111,7 +120,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(resources.compute.timeout)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit()
+        ended = trainer.fit()
     except ray.train.TrainingFailedError as error:
         failures = getattr(error, "worker_failures", {}).values()
         hung = _hung(requests, resources.most)
@@ -124,6 +133,7 @@ def _launch(requests: list[Fit], resources: Resources) -> None:
     finally:
         # Ray leaves its own handler there, and with it a controller of 250 MB.
         signal.signal(signal.SIGINT, interrupt)
+    return Spent(*ended.return_value)
 
 
 def _ray_storage(request: Fit) -> dict[str, Any]:
@@ -155,16 +165,19 @@ def _hung(requests: Sequence[Fit], workers: int) -> str:
     return "; ".join(words)
 
 
-def fit_all(config: dict[str, Any]) -> None:
-    """What every worker runs."""
+def fit_all(config: dict[str, Any]) -> list[float]:
+    """What every worker runs; returns what all of them together spent that their starter does not see."""
     workers = replace(Workers.of_ray(), watched=config["watched"])
     compute = ComputeSettings.model_validate(config["compute"])
+    watch, spent = Watch(Starter(**config["starter"]), workers.device), np.zeros(2)
     for handed in (Handed(Fit(**entry)) for entry in config["requests"]):
         request = handed.receive()
         if not Fits(Path(request.out)).whole:  # it is where an interrupted launch had ended it
             _fit_terms(handed, request, workers, compute)
+        spent += workers.sum(np.array(watch.read()))
         # A barrier: the next request may start from this one's folder.
         ray.train.report({"done": request.out})
+    return [float(seconds) for seconds in spent]
 
 
 @contextlib.contextmanager

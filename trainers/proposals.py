@@ -53,6 +53,12 @@ class Search(Protocol):
     def course(self, trial: int) -> Course:
         """The parameters of a trial, as far as it has come."""
 
+    def ended(self, trial: int) -> bool:
+        """Whether a trial has come to its end, be it whole, stopped or failed."""
+
+    def value(self, trial: int) -> float | None:
+        """What an ended trial came to; None for one that failed."""
+
     def stop(self, trial: int) -> Stop | None:
         """Where a trial was stopped, if it was."""
 
@@ -154,6 +160,14 @@ class Proposals:
     def course(self, number: int) -> Course:
         """The parameters of a trial, which stay."""
         return ((0, self.params[number]),)
+
+    def ended(self, number: int) -> bool:
+        """Whether a trial is over."""
+        return number in self.values
+
+    def value(self, number: int) -> float | None:
+        """What a trial came to, or had where it was stopped."""
+        return self.values[number]
 
     def stop(self, number: int) -> Stop | None:
         """Where a trial was stopped."""

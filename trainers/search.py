@@ -27,6 +27,7 @@ from trainers.proposals import Proposals, Search
 from trainers.records import Records
 from trainers.remote import reason
 from trainers.search_settings import SearchSettings
+from trainers.spent import Spent, Starter, unspent
 from trainers.warm import Former
 
 NO_RESULT = "the trial left no result: all nodes must share the storage of `work`, and have the same Lethe"
@@ -44,6 +45,8 @@ def search(
     *,
     former: Former | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    heard: Callable[[int, Outcome], None] = lambda place, outcome: None,
+    spent: Callable[[Spent], None] = unspent,
 ) -> list[SearchResult]:
     """Search around each subject, with the same effort and by the same workers, and return all trials.
 
@@ -51,6 +54,9 @@ def search(
         folder: where the ledger is, on storage that all workers share.
         former: a search on the same data; what it knows of each space, the proposals know.
         progress: called with (trials over, trials in all); the first call tells how many were found finished.
+        heard: called with (the place of its subject, the outcome) of each trial that is over, as it is over; those that
+            were found finished come first. A failed one may not know its error yet.
+        spent: called with what workers spent that this process does not see.
 
     Returns:
         By subject all outcomes, failed ones with their error; whether failures are allowed is for the caller to say.
@@ -72,10 +78,25 @@ def search(
     records = Records(folder, objective.key())
     records.ledger.sign(objective.about())
     found = sum(_replay(one, records, subject) for one, subject in zip(searches, subjects, strict=True))
-    progress(found, sum(one.total for one in searches))
+    total = sum(one.total for one in searches)
+    for place, one in enumerate(searches):
+        for number in range(settings.trials):
+            if one.ended(number):
+                heard(place, _over(one, number))
+    progress(found, total)
     errors: dict[tuple[int, int], str] = {}
     if not all(one.over for one in searches):
-        errors = _run(settings, searches, subjects, objective, folder, found, progress)
+        done = found
+
+        def over(place: int, task: int) -> None:
+            nonlocal done
+            done += 1
+            records.rounds.forget(min(one.through for one in searches))
+            if searches[place].ended(trial := searches[place].trial_of(task)):
+                heard(place, _over(searches[place], trial))
+            progress(done, total)
+
+        errors = _run(settings, searches, subjects, objective, folder, found, over, spent)
     if not errors:
         records.rounds.forget(math.inf)
     return [
@@ -133,6 +154,12 @@ def _outcome(number: int, one: Search, records: Records, subject: Subject, error
     return Outcome(number, params, entry.value, file=entry.file, steps=steps, at=entry.at)
 
 
+def _over(one: Search, trial: int) -> Outcome:
+    """A trial as soon as it has ended."""
+    params, stop = one.course(trial)[-1][1], one.stop(trial)
+    return Outcome(trial, params, None if stop else one.value(trial), stop=stop, steps=one.steps(trial))
+
+
 def _run(
     settings: SearchSettings,
     searches: Sequence[Search],
@@ -140,19 +167,12 @@ def _run(
     objective: Objective,
     folder: Path,
     found: int,
-    progress: Callable[[int, int], None],
+    over: Callable[[int, int], None],
+    spent: Callable[[Spent], None],
 ) -> dict[tuple[int, int], str]:
     """Run what is left under Ray Tune; returns the errors of failed trials by their search and number."""
     cluster.connect()
     total = sum(one.total for one in searches)
-    over, rounds = found, Records(folder, objective.key()).rounds
-
-    def one_over() -> None:
-        nonlocal over
-        over += 1
-        rounds.forget(min(one.through for one in searches))
-        progress(over, total)
-
     # Of a failed trial the caller tells, with its name.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune_folder = (folder.parent / "ray-tune").absolute()
@@ -177,6 +197,7 @@ def _run(
             crew=crew,
             size=min(at_once, room, settings.side_by_side * len(subjects), total - found),
             seconds=settings.trial.seconds,
+            starter=Starter.here(),
         ),
         settings.trial.resources(),
     )
@@ -186,7 +207,7 @@ def _run(
             metric="value",
             mode="max",
             num_samples=total - found,
-            search_alg=Turns(searches, one_over),
+            search_alg=Turns(searches, over, spent),
             reuse_actors=True,
             max_concurrent_trials=settings.concurrent,
         ),

@@ -9,6 +9,7 @@ import numpy as np
 from harness.errors import ConfigurationError
 from harness.evaluating import registry_of
 from harness.recommend.moment import moment_of, told
+from harness.serving.expected import expected
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
@@ -19,7 +20,8 @@ from trainers.histories import Histories
 def recommend_to(
     settings: RunSettings, user: str, at: str | None, k: int, which: str, explained: bool
 ) -> dict[str, Any]:
-    """The JSON of `lethe recommend`: items with scores, and where `explained` the terms and events behind them.
+    """The JSON of `lethe recommend`: items with scores, and where `explained` the terms and events behind them,
+    and, of a version that knows it, `expected`: the share of what the user takes next that each item is expected to be.
 
     Raises:
         ConfigurationError: the user or the version is not known, or the moment is not readable.
@@ -45,9 +47,12 @@ def recommend_to(
 def _items(package: Package, histories: Histories, k: int, explained: bool) -> list[dict[str, Any]]:
     """The best items, their scores the exact sums of what holds them up, best first."""
     columns = [column for column in package.top(histories, k)[0][0].tolist() if column >= 0]
+    known = expected(package, histories) if explained else None
     items = []
     for column, shares in zip(columns, explain(package.model, histories, columns), strict=True):
         entry = _named(package, column) | {"score": sum(share.total for share in shares)}
+        if known is not None:
+            entry["expected"] = float(known[0, column])
         items.append(entry | (_explanation(package, histories, shares) if explained else {}))
     return sorted(items, key=lambda entry: -entry["score"])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.cost import Cost
 from harness.report.parts import half_life_of
-from harness.report.words import elapsed
 
 Facts = dict[str, Any]
 
@@ -75,13 +75,7 @@ def _of_the_run(story: Facts) -> Iterator[tuple[str, str]]:
     )
     lives = [f"{term['name']} {half_life_of(term)}" for term in story["terms"] if term["forgetting"]]
     yield "half-life", ", ".join(lives) or "nothing is forgotten"
-    cost = story["cost"]
-    said = [f"{elapsed(cost['seconds'])} by the clock"]
-    if cost["cpu_seconds"] is not None:
-        said.append(f"{elapsed(cost['cpu_seconds'])} of processors")
-    if cost["peak_memory"] is not None:
-        said.append(f"{cost['peak_memory'] / 2**30:.2f} GiB at most")
-    yield "cost", ", ".join(said)
+    yield "cost", Cost.of(story["cost"]).words()
 
 
 def _what_to_type(version: Facts, story: Facts | None) -> Iterator[tuple[str, str]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.cost import Cost
 from harness.report.parts import half_life_of
-from harness.report.words import counted, day, elapsed, of
+from harness.report.words import counted, day, of
 
 Story = dict[str, Any]
+GAP = "&emsp;"
 
 
 def markdown(story: Story) -> str:
     """The description of a model version from the story of its run."""
-    verdict = story["verdict"]
     sections = {
         "On the test queries": _figures(story),
         "What it forgets": _curves(story),
@@ -23,10 +24,55 @@ def markdown(story: Story) -> str:
         "Limits of use": (f"- {limit}" for limit in _limits(story)),
         "What to type": (f"- {name}: `{said}`" for name, said in _commands(story)),
     }
-    lines = [verdict["sentence"], "", *(f"- {reason}" for reason in verdict["reasons"])]
+    lines = [*brief(story).splitlines()]
     for title, content in sections.items():
         lines += ["", f"### {title}", "", *content]
     return "\n".join(lines)
+
+
+def brief(story: Story) -> str:
+    """What a newcomer asks first: why it won, what it was made from, who is live, how to go back. A run says it too."""
+    verdict, data, curve = story["verdict"], story["data"], story["fading"]["sentence"]
+    span = data["profile"]["span"]
+    live, back = _standing(story)
+    lines = [
+        verdict["sentence"],
+        "",
+        "- **Why:**",
+        *(f"    - {reason}" for reason in verdict["reasons"]),
+        f"- **Made from:** {data['events']:,} events of {data['users']:,} users and {data['items']:,} items, "
+        f"{span['first'][:10]} to {span['last'][:10]}, by `{story['config_path']}`",
+        f"- **Forgets:** {curve[:1].lower()}{curve[1:]}",
+        f"- **Live:** {live}",
+        f"- **Go back:** {back}",
+        f"- **See:** [the report]({_artifact(story, 'report.html')}) and "
+        f"[the configuration]({_artifact(story, 'configuration.yaml')}) of its run",
+    ]
+    return "\n".join(lines)
+
+
+def _standing(story: Story) -> tuple[str, str]:
+    """Who was live after the gate had spoken, and how to go back. Aliases may move later, a description does not."""
+    met = next(
+        (entry["against"] for entry in story["comparisons"] if entry["against"].startswith("champion")), ""
+    )
+    before, config = met.removeprefix("champion "), story["config_path"]
+    live = "the version that has the alias `champion` above; when this was written, "
+    if not story["verdict"]["promoted"]:
+        ask = f"`lethe promote {config} {story['model']['version']}` asks the gate once more"
+        return f"{live}{before or 'none'}", f"not needed, it replaced nothing; {ask}"
+    back = f"`lethe rollback {config}` makes"
+    if before:
+        return f"{live}this one, in place of {before}", f"{back} {before} champion again"
+    return (
+        f"{live}this one, the first",
+        f"it replaced nothing; once another replaced it, {back} it champion again",
+    )
+
+
+def _artifact(story: Story, file: str) -> str:
+    """Where MLflow's pages show a file of the run, whatever the address of the server."""
+    return f"#/experiments/{story['experiment_id']}/runs/{story['run_id']}/artifacts/{file}"
 
 
 def _figures(story: Story) -> Iterator[str]:
@@ -106,14 +152,11 @@ def _choice(story: Story) -> Iterator[str]:
 
 def _cost(cost: dict[str, Any]) -> Iterator[str]:
     """What was counted, and one estimate with its assumption."""
-    said = [f"{elapsed(cost['seconds'])} by the clock"]
-    if cost["cpu_seconds"] is not None:
-        said.append(f"{elapsed(cost['cpu_seconds'])} of processors")
-    if cost["peak_memory"] is not None:
-        said.append(f"{cost['peak_memory'] / 2**30:.2f} GiB at most")
+    spent = Cost.of(cost)
+    starts = "one start" if spent.starts == 1 else f"all {spent.starts} starts"
     yield (
-        f"{', '.join(said)}: of the last start of this run, up to its registration, in its process and all below it; "
-        "a Ray cluster that was joined is not counted."
+        f"{spent.words()}: of {starts} of this run, up to its registration, in its process, all below it, and the "
+        "workers of a Ray cluster that it joined. Memory is of the machine that it was started on."
     )
     if cost["energy_wh"] is not None:
         yield ""
@@ -150,7 +193,8 @@ def _commands(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def _table(heads: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield "|---" * len(heads) + "|"
+    """MLflow's pages leave no room between the columns of a table: each but the first brings its own."""
+    yield f"| {f' | {GAP}'.join(heads)} |"
+    yield "|:--" * len(heads) + "|"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {f' | {GAP}'.join(row)} |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
@@ -23,7 +25,8 @@ from mlflow.tracking import MlflowClient
 from harness.errors import ConfigurationError, IncompleteError
 from harness.gate.decision import Decision
 from harness.masking import masked
-from harness.registry import nested
+from harness.registry.nested import Below
+from harness.registry.parts import parts
 from harness.registry.promotion import CHAMPION, LOCK_TAG, SINCE_TAG, Overtaken, alone, champions
 from harness.serving.package import ARTIFACT, Package
 
@@ -154,18 +157,32 @@ class Registry:
             ) from None
 
     @contextlib.contextmanager
-    def run(self, token: str, title: str) -> Iterator[str]:
-        """The MLflow run of a run of Lethe; one that was interrupted is taken up again, not doubled."""
-        experiment = self._experiment()
-        begun = self.client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{token}'", max_results=1)
-        if begun:
-            with mlflow.start_run(run_id=begun[0].info.run_id) as active:
-                yield active.info.run_id
-        else:
-            with mlflow.start_run(experiment_id=experiment, run_name=title, tags={RUN_TAG: token}) as active:
-                yield active.info.run_id
+    def run(self, token: str, title: str, *, watched: bool = False) -> Iterator[str]:
+        """The MLflow run of a run of Lethe; one that was interrupted is taken up again, not doubled.
 
-    def _experiment(self) -> str:
+        Args:
+            watched: with MLflow's system metrics (processor, memory, disk, network, GPU), where `psutil` is installed;
+                MLflow's own environment variables say how often, or that they are not wanted.
+        """
+        experiment = self.experiment()
+        begun = self.client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{token}'", max_results=1)
+        metrics = _system_metrics() if watched else False
+        if begun:
+            run = mlflow.start_run(run_id=begun[0].info.run_id, log_system_metrics=metrics)
+        else:
+            run = mlflow.start_run(
+                experiment_id=experiment, run_name=title, tags={RUN_TAG: token}, log_system_metrics=metrics
+            )
+        try:
+            yield run.info.run_id
+        except BaseException:
+            with contextlib.suppress(MlflowException):  # what failed is told, not that MLflow is away too
+                mlflow.end_run("FAILED")
+            raise
+        mlflow.end_run()
+
+    def experiment(self) -> str:
+        """Its runs' experiment, by its number; made where there is none."""
         found = self.client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
@@ -206,7 +223,11 @@ class Registry:
 
     def nest(self, run_id: str, token: str, story: dict[str, Any]) -> None:
         """The search with its trials, training and evaluation as runs below a run; each once, however often told."""
-        nested.log(self.client, self._experiment(), run_id, token, list(nested.parts(story)))
+        self.below(run_id, token).write(parts(story))
+
+    def below(self, run_id: str, token: str) -> Below:
+        """The runs below a run."""
+        return Below(self.client, self.experiment(), run_id, token)
 
     def register(self, run_id: str, token: str, package: Package, tags: dict[str, str]) -> Version:
         """Log the package as a model and make a version of it, once for each run of Lethe; alias it `candidate`."""
@@ -316,6 +337,13 @@ class Registry:
 
 def _said(number: int | EllipsisType | None) -> str:
     return "nobody" if number is None else f"v{number}"
+
+
+def _system_metrics() -> bool | None:
+    """Whether they are logged; None leaves it to MLflow's own variable."""
+    if MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.is_set():
+        return None
+    return importlib.util.find_spec("psutil") is not None
 
 
 def names() -> list[str]:

@@ -33,10 +33,12 @@ def section(summary: Summary) -> Section | None:
 
 
 def _method(held: Summary) -> str:
+    expects = {name: words.compact(dig(held, "expects", name)) for name in ("temperature", "slope", "shift")}
     return (
-        f"A softmax turns the scores of a list into shares of what the user takes next; its one temperature, "
-        f"{words.compact(held.get('temperature'))}, is the one that fits the validation queries best, and no order "
-        f"depends on it. Looked at are the {words.count(held.get('k'))} items of each list of "
+        f"A softmax at the temperature {expects['temperature']} turns the scores of a list into shares of what the "
+        f"user takes next; their log-odds are corrected: times {expects['slope']}, plus {expects['shift']}. All three "
+        "fit the validation queries best, and no order depends on them; hollow points are of the softmax alone. "
+        f"Looked at are the {words.count(held.get('k'))} items of each list of "
         f"{words.counted(held.get('queries'), 'test query', 'test queries')}."
     )
 
@@ -61,19 +63,24 @@ def _percent(value: object) -> str:
 
 
 def figures(summary: Summary) -> dict[str, Drawing]:
-    """The reliability diagram."""
-    bins = [
+    """The reliability diagram, before the correction (hollow) and after it."""
+    after, before = (_points(summary, *where) for where in (("bins",), ("before", "bins")))
+    return {NAME: _diagram(after, before)} if len(after) > 1 else {}
+
+
+def _points(summary: Summary, *where: str) -> list[tuple[Any, ...]]:
+    """(expected, found, low, high) of each group."""
+    return [
         (predicted, observed, finite(each.get("low")), finite(each.get("high")))
-        for each in maps(dig(summary, "calibration", "bins"))
+        for each in maps(dig(summary, "calibration", *where))
         if (predicted := finite(each.get("predicted"))) is not None
         and (observed := finite(each.get("observed"))) is not None
     ]
-    return {NAME: _diagram(bins)} if len(bins) > 1 else {}
 
 
-def _diagram(bins: list[tuple[Any, ...]]) -> Drawing:
+def _diagram(after: list[tuple[Any, ...]], before: list[tuple[Any, ...]]) -> Drawing:
     figure, (ax,) = plots.canvas(3.4)
-    found = [value for each in bins for value in each[:2] if value > 0]
+    found = [value for each in (*after, *before) for value in each[:2] if value > 0]
     low, high = min(found) / 1.5, max(found) * 1.5
     log = high / low > APART
     if log:
@@ -81,7 +88,13 @@ def _diagram(bins: list[tuple[Any, ...]]) -> Drawing:
         ax.set_yscale("log")
     start = low if log else 0.0
     ax.plot([start, high], [start, high], color=plots.MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-    for predicted, observed, least, most in bins:
+    for predicted, observed, *_ in before:
+        at = max(observed, start)
+        ax.plot([predicted], [at], "o", color=plots.MUTED, markersize=6, fillstyle="none")
+        figure.tell(
+            ax, predicted, at, f"softmax alone: expected {_percent(predicted)}, found {_percent(observed)}"
+        )
+    for predicted, observed, least, most in after:
         at = max(observed, start)
         if least is not None and most is not None:
             ax.vlines(predicted, max(least, start), max(most, start), color=plots.BLUE, linewidth=2)

@@ -10,6 +10,7 @@ from harness.report.blocks import Block, Filter, Gallery, Part, Section, Shot, T
 from harness.report.drawing import Drawing
 from harness.report.html import Page
 from harness.report.page import BRACKETS
+from harness.report.pairs import every_pair
 from harness.report.parts import curves_of, half_life_of, rows_of, slug, text_of
 from harness.report.results import SEGMENTS
 
@@ -26,7 +27,14 @@ def page(result: Result, name: str) -> Page:
         "Lethe comparison",
         name,
         f"{name}: {words.listed(_names(result))} – Lethe",
-        [_metrics(result), _differences(result), _segments(result), _curves(result), _settings(result)],
+        [
+            _metrics(result),
+            _differences(result),
+            *_pairs(result),
+            _segments(result),
+            _curves(result),
+            _settings(result),
+        ],
         figures(result),
         meta=[words.counted(result["queries"], "test query", "test queries"), BRACKETS],
     )
@@ -96,6 +104,15 @@ def _differences(result: Result) -> Section:
     title = f"{first} minus the others"
     table = Table(title, head, rows, (2, 7), sortable=len(rows) > 2)
     return Section("differences", title, [Gallery([shot]), table, Text(note, "note")])
+
+
+def _pairs(result: Result) -> list[Section]:
+    """Of three models or more; two are one difference, which is told already."""
+    if len(result["pairs"]) < 2:
+        return []
+    metric = result["metric"]
+    means = [model["metrics"].get(metric, {}).get("mean") for model in result["models"]]
+    return [every_pair(_names(result), means, result["pairs"], words.metric(metric))]
 
 
 def _segments(result: Result) -> Section:

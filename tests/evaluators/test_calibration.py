@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluators import Csr
-from evaluators.calibration import error, reliability, shares, temperature
+from evaluators.calibration import Correction, correction, error, reliability, shares, temperature
 
 
 def drawn(true: float, queries: int = 4000, items: int = 20) -> tuple[np.ndarray, Csr]:
@@ -74,3 +74,48 @@ def test_groups_have_one_size_and_rise() -> None:
     assert [b.count for b in bins] == [5] * 5
     assert [b.predicted for b in bins] == sorted(b.predicted for b in bins)
     assert error(bins) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(0.5, -1.0), (1.0, 0.0), (2.0, 1.5)])
+def test_the_correction_that_made_the_truth_is_found(slope: float, shift: float) -> None:
+    rng = np.random.default_rng(0)
+    predicted = rng.uniform(0.02, 0.9, 60_000)
+    truth = Correction(slope, shift)(predicted)
+    found = correction(predicted, (rng.random(len(truth)) < truth).astype(float))
+    assert found.slope == pytest.approx(slope, rel=0.05)
+    assert found.shift == pytest.approx(shift, abs=0.05)
+    of_shares = correction(predicted, truth)  # what was found may be a share itself
+    assert of_shares.slope == pytest.approx(slope, rel=1e-3)
+    assert of_shares.shift == pytest.approx(shift, abs=1e-3)
+
+
+@pytest.mark.parametrize("observed", [np.zeros(50), np.ones(50), np.linspace(1, 0, 50)])
+def test_a_correction_keeps_the_order_whatever_was_found(observed: np.ndarray) -> None:
+    predicted = np.linspace(0.01, 0.6, 50)
+    corrected = correction(predicted, observed)(predicted)
+    assert (np.diff(corrected) > 0).all()
+    assert ((corrected >= 0) & (corrected <= 1)).all()
+
+
+def test_shares_of_nothing_and_of_all_can_be_corrected() -> None:
+    found = correction(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 1.0]))
+    assert np.isfinite(found(np.array([0.0, 0.5, 1.0]))).all()
+    with pytest.raises(ValueError, match="needs shares that were predicted"):
+        correction(np.array([]), np.array([]))
+
+
+def test_a_shape_that_no_temperature_mends_is_mended() -> None:
+    """Choices fall on the five best items alone, by their softmax: one temperature cannot say so."""
+    scores, _ = drawn(0.5)
+    best = np.argsort(-scores, axis=1)[:, :5]
+    rng = np.random.default_rng(1)
+    among = np.take_along_axis(scores, best, 1) / 0.5
+    columns = best[np.arange(len(best)), (among + rng.gumbel(size=among.shape)).argmax(1)]
+    raw = shares(scores, temperature(scores, Csr(np.arange(len(scores) + 1), columns)))
+    shown = np.take_along_axis(raw, best, 1)
+    truth = (best == columns[:, None]).astype(float)
+    half = len(shown) // 2
+    mended = correction(shown[:half].ravel(), truth[:half].ravel())
+    users, held = np.repeat(np.arange(half), 5), truth[half:].ravel()
+    before, after = (error(reliability(each[half:].ravel(), held, users)) for each in (shown, mended(shown)))
+    assert after < before / 2

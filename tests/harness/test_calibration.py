@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 
 from evaluators import Csr
 from harness import calibration as looked
 from harness.data import Store
+from harness.serving.package import ARTIFACT, Package
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import Finished
@@ -60,7 +62,13 @@ def test_a_run_tells_what_its_scores_mean(finished: Finished) -> None:
     # What the shown items were, in all, is what a list of ten holds of the relevant ones: recall, if all count alike.
     held = sum(each["observed"] * each["count"] for each in told["bins"]) / told["queries"]
     assert held == pytest.approx(evaluation["metrics"]["recall@10"]["mean"], abs=0.02)
-    assert 0 < told["error"] < 0.2
+    assert 0 < told["error"] < told["before"]["error"] < 0.2
+    assert [each["observed"] for each in told["before"]["bins"]] == [
+        each["observed"] for each in told["bins"]
+    ]
+    held_by = mlflow.artifacts.download_artifacts("models:/tiny/1", tracking_uri=finished.uri)
+    package = Package.load(Path(held_by) / "artifacts" / ARTIFACT)
+    assert package.about["expects"] == told["expects"]
     assert len(story["examples"]["users"]) == 5
     page = Path(finished.folder / finished.result["report"]).read_text()
     assert "What its scores mean" in page

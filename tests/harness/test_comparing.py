@@ -28,10 +28,20 @@ def test_a_page_compares_versions_and_the_configuration_is_not_fitted(
         - said.json["models"][1]["metrics"]["ndcg@10"]["mean"]
     )
     assert held["holm"] >= held["p"]
+    pairs = said.json["pairs"]
+    means = [model["metrics"][said.json["metric"]]["mean"] for model in said.json["models"]]
+    assert [(pair["a"], pair["b"]) for pair in pairs] == [(0, 1), (0, 2), (1, 2)]
+    for pair in pairs:
+        assert pair["difference"] == pytest.approx(means[pair["a"]] - means[pair["b"]], abs=1e-12)
+        assert pair["low"] <= pair["difference"] <= pair["high"]
+    assert pairs[2]["p"] == 1.0  # version 3 is version 2 once more
+    assert pairs[0]["holm"] == pytest.approx(min(3 * pairs[0]["p"], 1))  # Holm over all three
     page = Page(Path("compare.html").read_text())
     assert len(page.all("script")) == 1
     for text in (
         "v1 (champion) minus the others",
+        "Row minus column, best model first",
+        "v2 over v1 (champion)",
         "p (Holm)",
         "Repeats and new items",
         "v2, own",

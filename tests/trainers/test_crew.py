@@ -43,7 +43,7 @@ def proposals(trials: int) -> Proposals:
 
 def test_searches_take_turns_and_each_proposes_as_if_alone() -> None:
     searches = [proposals(9), proposals(6)]
-    both = Turns(searches, lambda: None)
+    both = Turns(searches, lambda place, number: None)
     waiting: list[tuple[str, int, int]] = []
     order: list[int] = []
     while (dealt := both.suggest(f"t{len(order)}")) != Turns.FINISHED:
@@ -68,7 +68,7 @@ def test_searches_take_turns_and_each_proposes_as_if_alone() -> None:
 
 def test_a_trial_without_a_result_failed() -> None:
     search = proposals(3)
-    one = Turns([search], lambda: None)
+    one = Turns([search], lambda place, number: None)
     for name, result, error in (("a", None, True), ("b", {"value": 1.0}, False)):
         assert isinstance(one.suggest(name), dict)
         one.on_trial_complete(name, result, error)
@@ -78,5 +78,5 @@ def test_a_trial_without_a_result_failed() -> None:
 def test_tune_may_write_its_searcher_down() -> None:
     """Whatever waits for the end of a trial cannot be pickled."""
     lock = threading.Lock()
-    one = Turns([], lambda: lock.release())
+    one = Turns([], lambda place, number: lock.release())
     assert isinstance(cloudpickle.loads(cloudpickle.dumps(one)), Turns)

@@ -64,6 +64,7 @@ def run(
     *,
     store: str = "one",
     said: list[tuple[int, int]] | None = None,
+    heard: list[Outcome] | None = None,
     trials: int = 12,
     **values: Any,
 ) -> SearchResult:
@@ -75,7 +76,15 @@ def run(
     progress = (
         (lambda done, total: said.append((done, total))) if said is not None else (lambda done, total: None)
     )
-    (found,) = search(chosen, [subject()], objective, work / store / "trials", progress=progress)
+    heard = [] if heard is None else heard
+    (found,) = search(
+        chosen,
+        [subject()],
+        objective,
+        work / store / "trials",
+        progress=progress,
+        heard=lambda place, outcome: heard.append(outcome),
+    )
     return found
 
 
@@ -89,7 +98,14 @@ class TestOnRay:
 
     def test_a_search_finds_the_best_and_does_not_do_it_twice(self, tmp_path: Path) -> None:
         said: list[tuple[int, int]] = []
-        result = run(tmp_path, trials=24, ahead=8, said=said)
+        heard: list[Outcome] = []
+        result = run(tmp_path, trials=24, ahead=8, said=said, heard=heard)
+        for outcome in heard:
+            assert (outcome.params, outcome.value) == (
+                result.trials[outcome.number].params,
+                result.trials[outcome.number].value,
+            )
+        assert sorted(outcome.number for outcome in heard) == list(range(24))
         assert [trial.number for trial in result.trials] == list(range(24))
         assert result.failed == []
         assert result.trials[0].params["own.family"] == "none"
@@ -111,8 +127,10 @@ class TestOnRay:
         assert len(judged) == len(set(judged))
 
         said.clear()
-        again = run(tmp_path, trials=24, ahead=8, said=said)
+        heard.clear()
+        again = run(tmp_path, trials=24, ahead=8, said=said, heard=heard)
         assert said == [(24, 24)]
+        assert [outcome.number for outcome in heard] == list(range(24))
         assert fakes.calls(str(tmp_path)) == judged
         assert again == result
 

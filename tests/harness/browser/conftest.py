@@ -44,12 +44,22 @@ class Opened:
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda said: self._heard(said.type, said.text))
+        self.page.on("console", lambda said: self._heard(said.type, said.text, said.location["url"]))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _heard(self, kind: str, text: str, where: str) -> None:
         if kind == "error":
-            self.complaints.append(text)
+            self.complaints.append(f"{text} ({where})")
+
+
+def serious(place: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core finds serious or worse in a page or a frame: each rule, with the first places that break it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    return [
+        (each["id"], [node["html"][:120] for node in each["nodes"]][:3])
+        for each in axe.Axe().run(place).response["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
 
 
 @pytest.fixture
@@ -92,7 +102,7 @@ def site(small_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPat
                 file.write_text(text.replace("events: events.csv", "events: events.csv, items: items.csv"))
                 made["report"] = Path(pipeline.run(load(file), file)["report"])
             settings = load("closed-5.yaml")
-            compared = Comparison(settings, ["2"], "1").answer()
+            compared = Comparison(settings, ["2", "1"], "1").answer()
             made["comparison"] = comparison.page(compared, "closed").write(folder / "compare.html")
             changed = Change(settings, "1", "2", users=3).answer()
             made["change"] = change.page(changed).write(folder / "change.html")

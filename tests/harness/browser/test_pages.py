@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.harness.browser.conftest import PLANTED, Opened
+from tests.harness.browser.conftest import PLANTED, Opened, serious
 
 pytestmark = pytest.mark.slow
 NAMES = ["sample", "report", "comparison", "change"]
-SERIOUS = {"serious", "critical"}
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -36,16 +35,10 @@ def test_text_tables_and_pictures_are_there_and_nothing_complains(opened: Any, a
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(opened: Any, address: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = opened(address, color_scheme=scheme, bypass_csp=True).page
     for folded in page.locator("details").all():
         folded.locator("summary").first.click() if folded.is_visible() else None
-    found = axe.Axe().run(page).response["violations"]
-    assert [
-        (each["id"], [node["html"][:120] for node in each["nodes"]][:3])
-        for each in found
-        if each["impact"] in SERIOUS
-    ] == []
+    assert serious(page) == []
 
 
 @pytest.mark.parametrize("width", [390, 1366])
@@ -133,3 +126,18 @@ def test_a_table_is_sorted_by_its_numbers(opened: Any, site: dict[str, str]) -> 
     assert table.locator("th").nth(1).get_attribute("aria-sort") == "ascending"
     table.get_by_role("button", name="Queries").click()
     assert column() == ["3,850", "2,212", "1,920", "820", "412"]
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_the_matrix_of_all_pairs_is_sorted_by_a_model(opened: Any, site: dict[str, str], width: int) -> None:
+    page = opened(site["comparison"], width=width).page
+    matrix = page.locator("#pairs table").first
+    assert matrix.locator("tbody tr").count() == matrix.locator("thead th").count() - 1 == 3
+    head = matrix.get_by_role("button").nth(1)
+    head.click()
+    first = [
+        float(row.locator("td").first.inner_text().lstrip("✓ ").split()[0].replace("−", "-"))
+        for row in matrix.locator("tbody tr").all()
+    ]
+    assert first == sorted(first)
+    assert page.evaluate(SIDEWAYS) == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.registry.description import markdown
+from harness.registry.description import GAP, brief, markdown
 from tests.harness.report.sample import summary
 
 
@@ -16,6 +16,7 @@ def story() -> dict[str, Any]:
     told["trained_until"] = "2011-10-03T12:00:00+00:00"
     told["finetune"]["window_days"] = 60.0
     told["evaluation"]["audit"]["notices"] = [{"sentence": "3 items are new since."}]
+    told["experiment_id"] = "7"
     told["cost"] = {
         "seconds": 423.0, "cpu_seconds": 720.0, "peak_memory": 3 << 29, "energy_wh": 2.0, "watts_per_core": 10.0,
     }  # fmt: skip
@@ -27,17 +28,44 @@ def sections(story: dict[str, Any]) -> dict[str, str]:
     return {"": head} | dict(part.split("\n\n", 1) for part in parts)
 
 
-def test_the_verdict_comes_first(story: dict[str, Any]) -> None:
+def test_the_verdict_comes_first_and_then_what_a_newcomer_asks(story: dict[str, Any]) -> None:
     lines = markdown(story).splitlines()
     assert lines[0] == story["verdict"]["sentence"]
-    assert lines[2 : 2 + len(story["verdict"]["reasons"])] == [f"- {r}" for r in story["verdict"]["reasons"]]
+    reasons = [f"    - {reason}" for reason in story["verdict"]["reasons"]]
+    assert lines[2 : 3 + len(reasons)] == ["- **Why:**", *reasons]
+    asked = [line for line in lines[3:9] if not line.startswith(" ")]
+    assert [line.split("**")[1] for line in asked[:3]] == ["Made from:", "Forgets:", "Live:"]
+    assert "by `configs/online-retail.yaml`" in lines[3 + len(reasons)]
+    assert "(#/experiments/7/runs/" in markdown(story)
+    assert brief(story) == markdown(story).split("\n\n###")[0]
+
+
+@pytest.mark.parametrize(
+    ("promoted", "against", "live", "back"),
+    [
+        (True, "champion v41", "this one, in place of v41", "makes v41 champion again"),
+        (True, "none", "this one, the first", "replaced nothing; once another replaced it, `lethe rollback"),
+        (False, "champion v41", "when this was written, v41", "asks the gate once more"),
+        (False, "none", "when this was written, none", "/quickstart.yaml 7` asks the gate once more"),
+    ],
+)
+def test_who_is_live_and_how_to_go_back(
+    story: dict[str, Any], promoted: bool, against: str, live: str, back: str
+) -> None:
+    story["verdict"] = {**story["verdict"], "promoted": promoted}
+    story["comparisons"] = [{**story["comparisons"][0], "against": against}]
+    story |= {"config_path": "configs/quickstart.yaml", "model": {**story["model"], "version": 7}}
+    said = dict(line[4:].split(":** ", 1) for line in brief(story).splitlines() if ":** " in line)
+    assert said["Live"].endswith(live)
+    assert back in said["Go back"]
 
 
 def test_every_metric_has_its_interval_and_what_it_is_above_each(story: dict[str, Any]) -> None:
     table = sections(story)["On the test queries"].splitlines()
     against = [entry["against"] for entry in story["comparisons"]]
-    assert table[0] == "| metric | this model | " + " | ".join(f"over {a.split()[0]}" for a in against) + " |"
-    assert table[1] == "|---" * (2 + len(against)) + "|"
+    heads = ["this model", *(f"over {a.split()[0]}" for a in against)]
+    assert table[0] == "| metric | " + " | ".join(f"{GAP}{head}" for head in heads) + " |"
+    assert table[1] == "|:--" * (2 + len(against)) + "|"
     assert [row.split(" | ")[0] for row in table[2 : 2 + len(story["evaluation"]["metrics"])]] == [
         f"| {name}" for name in story["evaluation"]["metrics"]
     ]
@@ -76,13 +104,15 @@ def test_how_it_was_chosen(story: dict[str, Any]) -> None:
 def test_what_it_cost_and_what_is_assumed_of_it(story: dict[str, Any]) -> None:
     said = sections(story)["What it cost"]
     assert said.startswith(
-        "7 min 3 s by the clock, 12 min 0 s of processors, 1.50 GiB at most: of the last start"
+        "7 min 3 s by the clock, 12 min 0 s of processors, 1.50 GiB at most: of one start of this run"
     )
     assert "About 2 Wh, if a busy core takes 10 W (assumed, not measured" in said
     story["cost"] |= {"cpu_seconds": None, "peak_memory": None, "energy_wh": None}
     unknown = sections(story)["What it cost"]
-    assert unknown.startswith("7 min 3 s by the clock: of the last start")
+    assert unknown.startswith("7 min 3 s by the clock: of one start")
     assert "Wh" not in unknown
+    story["cost"] |= {"starts": 3, "gpu_seconds": 90.0}
+    assert "7 min 3 s by the clock, 1 min 30 s of GPUs: of all 3 starts" in sections(story)["What it cost"]
 
 
 def test_its_limits(story: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from harness.registry import nested
+from harness.registry.parts import parts
 from harness.registry.registry import Registry
 from tests.harness.conftest import Finished
 
@@ -116,7 +117,7 @@ def test_a_trial_that_was_stopped_did_not_fail() -> None:
         "params": {},
     }
     search = {"trials": 1, "control_trials": 0, "history": [trial]}
-    told = {part.name: part for part in nested.parts(STORY | {"search": search})}
+    told = {part.name: part for part in parts(STORY | {"search": search})}
     assert told["search/trial-007"].ended == "KILLED"
     assert told["search/trial-007"].series == {"ndcg_10 when stopped": [0.2], "stopped at": [3]}
     assert told["search"].series == {}
@@ -125,7 +126,7 @@ def test_a_trial_that_was_stopped_did_not_fail() -> None:
 def test_a_member_of_a_population_tells_its_rounds() -> None:
     trial = {"trial": "trial-001", "value": 0.5, "control": False, "params": {}, "rounds": [0.25, 0.375]}
     search = {"trials": 1, "control_trials": 0, "history": [trial]}
-    told = {part.name: part for part in nested.parts(STORY | {"search": search})}
+    told = {part.name: part for part in parts(STORY | {"search": search})}
     assert told["search/trial-001"].series == {"ndcg_10": [0.5], "ndcg_10 after each round": [0.25, 0.375]}
 
 

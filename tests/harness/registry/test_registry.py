@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from dataclasses import replace
@@ -22,9 +23,11 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
+from mlflow.tracking import MlflowClient
 
 from harness.data import Store
 from harness.errors import ConfigurationError
+from harness.registry import registry as registry_module
 from harness.registry.promotion import CHAMPION
 from harness.registry.registry import DECISION_TAG, RUN_TAG, Registry, connect, names
 from harness.serving import pyfunc
@@ -395,3 +398,82 @@ def test_nothing_that_is_registered_is_a_pickle(registry: Registry, package: Pac
     known = {".json", ".safetensors", ".yaml", ".py", ".txt", ""}
     assert {file.suffix for file in files} <= known
     assert not [file for file in files if file.read_bytes()[:1] == b"\x80"]  # how a pickle begins
+
+
+@pytest.mark.parametrize(
+    ("variable", "there", "asked"),
+    [
+        (None, True, True),
+        (None, False, False),
+        ("true", True, None),
+        ("false", True, None),
+        ("true", False, None),
+    ],
+)
+def test_system_metrics_come_where_psutil_is_unless_mlflow_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, there: bool, asked: bool | None
+) -> None:
+    monkeypatch.delenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", variable)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if there else None)
+    assert registry_module._system_metrics() is asked
+
+
+def test_a_watched_run_has_system_metrics_and_goes_on_with_them(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more after an interruption: the steps go on, none is there twice. And a lost database stops nothing."""
+    pytest.importorskip("psutil", reason="needs `pip install -e '.[system]'`")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    registry = Registry("shop")
+
+    def steps(run: str) -> list[int]:
+        history = registry.client.get_metric_history(run, "system/cpu_utilization_percentage")
+        return sorted(point.step for point in history)
+
+    def watched(least: int) -> str:
+        with registry.run("token", "a run", watched=True) as run:
+            until = time.monotonic() + 60
+            while len(steps(run)) < least:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            return run
+
+    run = watched(2)
+    assert watched(len(steps(run)) + 2) == run
+    assert steps(run) == list(range(len(steps(run))))
+    assert registry.client.get_run(run).info.status == "FINISHED"
+    genuine = MlflowClient.get_run
+
+    def away(self: MlflowClient, *arguments: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            raise MlflowException("connection to db refused")
+        return genuine(self, *arguments)
+
+    monkeypatch.setattr(MlflowClient, "get_run", away)
+    with registry.run("token", "a run", watched=True):
+        time.sleep(0.2)
+    assert genuine(registry.client, run).info.status == "FINISHED"
+
+
+def test_a_run_that_fails_says_so_even_where_mlflow_is_away(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry("shop")
+
+    def fails() -> None:
+        with registry.run("token", "a run"):
+            raise ArithmeticError("the loss is nan")
+
+    with pytest.raises(ArithmeticError):
+        fails()
+    (run,) = registry.client.search_runs([registry.experiment()])
+    assert run.info.status == "FAILED"
+
+    def away(self: MlflowClient, *arguments: Any, **more: Any) -> Any:
+        raise MlflowException("connection to db refused")
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", away)
+    with pytest.raises(ArithmeticError, match="the loss is nan"):
+        fails()

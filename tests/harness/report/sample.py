@@ -225,7 +225,16 @@ def _calibration() -> dict[str, Any]:
         {"predicted": p, "observed": 1.2 * p, "low": 0.9 * p, "high": 1.5 * p, "count": 921} for p in expected
     ]
     told = "Of what a user takes next the model expects 4.3 % to be any one item of its list, and 4.9 % was."
-    return {"temperature": 0.71, "k": 10, "queries": 921, "bins": bins, "error": 0.006, "sentence": told}
+    before = [{**each, "predicted": 0.7 * each["predicted"]} for each in bins]
+    return {
+        "expects": {"temperature": 0.71, "slope": 0.9, "shift": 0.05},
+        "before": {"bins": before, "error": 0.011},
+        "k": 10,
+        "queries": 921,
+        "bins": bins,
+        "error": 0.006,
+        "sentence": told,
+    }
 
 
 def _examples() -> dict[str, Any]:

@@ -44,6 +44,18 @@ def compared(name: str, setting: str = "0.5") -> dict[str, Any]:
         "comparisons": [
             {"against": str(n), "ndcg@10": {**difference(0.02 * n, 0.03, 0.01), **tested}} for n in (1, 2)
         ],
+        "pairs": [
+            {
+                "a": a,
+                "b": b,
+                "difference": 0.02 * (b - a),
+                "low": 0.01,
+                "high": 0.03,
+                "p": 0.01,
+                "holm": 0.03 * b,
+            }
+            for a, b in ((0, 1), (0, 2), (1, 2))
+        ],
         "audit": {"leaks": False, "verdict": "No leak."},
         "models": [model(n) for n in range(3)],
         "differing": {"chosen.own.weight": [1.0, None, setting], "split.cuts.0": [0.8, 0.7, setting]},
@@ -75,7 +87,7 @@ def changed(title: str) -> dict[str, Any]:
 def test_the_comparison_tells_every_model_difference_segment_curve_and_setting() -> None:
     page = Page(comparison.page(compared("v"), "shop").html())
     ids = [section["id"] for section in page.all("section")]
-    assert ids == ["metrics", "differences", "segments", "curves", "settings"]
+    assert ids == ["metrics", "differences", "pairs", "segments", "curves", "settings"]
     assert [svg["aria-label"] for svg in page.all("svg") if svg["role"] == "img"] == [
         "NDCG@10 of each model, with intervals.",
         "Paired difference of v 0 to each other model in NDCG@10, with intervals.",
