@@ -102,11 +102,9 @@ def main() -> None:
             executable_path=os.environ.get("LETHE_CHROMIUM", CHROMIUM), args=["--no-sandbox"]
         )
         camera = Camera(browser)
-        camera.take("report", report)
         camera.take("search", report, section("search"))
         camera.take("people", report, section("people"))
         camera.take("comparison", compared.as_uri(), section("pairs"))
-        camera.take("comparison-narrow", compared.as_uri(), section("pairs"), width=390)
         camera.take("change", changed.as_uri())
         name, version = run["model"]["name"], run["model"]["version"]
         camera.take("models", f"{server}/#/models", told(name), height=500)
