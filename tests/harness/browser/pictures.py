@@ -28,9 +28,8 @@ SETTLED = 2_000  # and for what moves on it
 ONCE = {
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
     "mlflow.assistant.panelOpen_v1": "false",
-    "_mlflow_user_setting_dismiss_next_model_registry_ui": "true",
 }
-"""What MLflow's pages remember of a visitor who has been there before: no assistant, no introduction."""
+"""What MLflow's pages remember of a visitor who has been there before: no assistant."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,9 @@ class Camera:
         page.goto(address)
         found = of(page) if of else page
         page.wait_for_timeout(SETTLED)
+        if (introduction := page.get_by_role("button", name="Try it now")).is_visible():
+            introduction.click()  # MLflow's, to its registry
+            page.wait_for_timeout(SETTLED)
         found.screenshot(path=str(IMAGES / f"{name}.png"), timeout=SEEN)
         context.close()
 
@@ -102,11 +104,9 @@ def main() -> None:
             executable_path=os.environ.get("LETHE_CHROMIUM", CHROMIUM), args=["--no-sandbox"]
         )
         camera = Camera(browser)
-        camera.take("report", report)
         camera.take("search", report, section("search"))
         camera.take("people", report, section("people"))
         camera.take("comparison", compared.as_uri(), section("pairs"))
-        camera.take("comparison-narrow", compared.as_uri(), section("pairs"), width=390)
         camera.take("change", changed.as_uri())
         name, version = run["model"]["name"], run["model"]["version"]
         camera.take("models", f"{server}/#/models", told(name), height=500)
