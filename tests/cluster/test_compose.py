@@ -141,7 +141,7 @@ def test_what_the_services_run_is_pinned() -> None:
     )
     assert {"mlflow", "psycopg2-binary", "ray", "torch"} <= set(pins)
     assert (
-        'pip install --constraint /build/constraints.txt "/build[cluster]"'
+        'pip install --constraint /build/constraints.txt "/build[cluster,system]"'
         in (ROOT / "Dockerfile").read_text()
     )
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pytest
 
 from evaluators import Csr
 from harness import calibration as looked
 from harness.data import Store
-from harness.serving.package import ARTIFACT, Package
+from harness.evaluating import registry_of
+from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import Finished
@@ -51,7 +51,7 @@ def test_few_queries_are_taken_evenly_and_none_that_was_seen_is_shown_again(
     assert np.isfinite(scores[relevant.owners(), relevant.columns]).all()
 
 
-def test_a_run_tells_what_its_scores_mean(finished: Finished) -> None:
+def test_a_run_tells_what_its_scores_mean(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     story = json.loads((finished.folder / finished.result["report"]).with_name("story.json").read_text())
     told = story["calibration"]
     evaluation = finished.result["evaluation"]
@@ -66,9 +66,9 @@ def test_a_run_tells_what_its_scores_mean(finished: Finished) -> None:
     assert [each["observed"] for each in told["before"]["bins"]] == [
         each["observed"] for each in told["bins"]
     ]
-    held_by = mlflow.artifacts.download_artifacts("models:/tiny/1", tracking_uri=finished.uri)
-    package = Package.load(Path(held_by) / "artifacts" / ARTIFACT)
-    assert package.about["expects"] == told["expects"]
+    finished.there(monkeypatch)
+    registry = registry_of(load("tiny.yaml"))
+    assert registry.package(registry.find("1")).about["expects"] == told["expects"]
     assert len(story["examples"]["users"]) == 5
     page = Path(finished.folder / finished.result["report"]).read_text()
     assert "What its scores mean" in page

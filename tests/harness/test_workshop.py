@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from trainers.computing import CheckpointSettings
 from trainers.fits import NOTES_FILE, Fits
 from trainers.pretrain import Resources, fit
 from trainers.request import Fit
+from trainers.spent import Spent
 
 
 @pytest.mark.slow
@@ -51,9 +53,9 @@ def test_how_a_fit_computes_reaches_it_and_what_happened_is_said(
     workshop = Workshop.open(load("closed.yaml", changes))
     asked: list[Resources] = []
 
-    def noted(requests: list[Fit], resources: Resources) -> list[Fits]:
+    def noted(requests: list[Fit], resources: Resources, spent: Callable[[Spent], None]) -> list[Fits]:
         asked.append(resources)
-        done = fit(requests, resources)
+        done = fit(requests, resources, spent)
         (done[0].folder / NOTES_FILE).write_text("`mlp`: went on after 3 epochs and 0 batches\n")
         return done
 

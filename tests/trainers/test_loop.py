@@ -267,11 +267,19 @@ def test_each_setting_is_felt(data: TrainingData, base: dict[str, Any], change: 
 
 def test_every_setting_is_changed_in_a_test() -> None:
     """Some have tests of their own, here and in `test_changes.py`."""
-    elsewhere = {"patience", "by_items", "decay_rate", "changes"}
+    elsewhere = {"patience", "by_items", "decay_rate", "changes", "overlap"}
     changed = {name for _, change in FELT for name in change} | elsewhere
     assert changed == {*OptimiseSettings.model_fields, "seed"}
     losses = {name for _, change in FELT for name in change.get("loss", {})}
     assert losses == set(LossSettings.model_fields)
+
+
+def test_how_much_windows_share_is_felt(data: TrainingData) -> None:
+    """Where histories are longer than what a moment reads; not where a window holds them whole."""
+    short, other = (train(data, encoder(max_history=4), overlap=share) for share in (0.0, 1.0))
+    assert short.validation != pytest.approx(other.validation, rel=1e-5)
+    whole, same = (train(data, encoder(max_history=100), overlap=share) for share in (0.0, 1.0))
+    assert whole.validation == same.validation
 
 
 @pytest.mark.parametrize("kind", LOSSES)
