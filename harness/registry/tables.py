@@ -20,7 +20,8 @@ def show_version(result: dict[str, Any]) -> None:
     )
     _print_sides(("question", "answer"), [(name, [said]) for name, said in result["answers"].items()])
     if result["description"]:
-        out.print(Markdown(result["description"]))
+        # A link into MLflow's pages leads nowhere from a terminal.
+        out.print(Markdown(result["description"], hyperlinks=False))
     elif result["decision"]:
         out.print(_decided(result["decision"]), markup=False)
 
