@@ -71,11 +71,7 @@ class Exchange:
         """Mirror a folder that is still written to: new files are sent, and those that are gone are deleted."""
         place = self.place.child(name)
         there = place.files()
-        here = {
-            file.relative_to(folder).as_posix(): file
-            for file in folder.rglob("[!.]*")
-            if file.is_file() and not file.name.startswith(".")
-        }
+        here = {file.relative_to(folder).as_posix(): file for file in folder.rglob("[!.]*") if file.is_file()}
         for relative, file in here.items():
             if there.get(relative) != file.stat().st_size or not _numbered(file):
                 place.write(relative, content_of(file))

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Handed:
 
     request: Fit
 
-    @property
+    @cached_property
     def _exchange(self) -> Exchange | None:
         return None if self.request.through is None else Exchange(Place(self.request.through))
 
@@ -53,13 +54,11 @@ class Handed:
         for folder in self._folders():
             exchange.fetch(Path(folder).name, exchange.here / Path(folder).name)
         out = Path(self.request.out).name
-        if not exchange.has(
-            out
-        ):  # nor is it here, whatever an earlier launch has left: all workers must agree
+        if exchange.has(out):
+            exchange.fetch(out, Path(moved["out"]))
+        else:  # nor is it here, whatever an earlier launch has left: all workers must agree
             shutil.rmtree(moved["out"], ignore_errors=True)
             exchange.down(partial_of(out).name, partial_of(moved["out"]))
-        else:
-            exchange.fetch(out, Path(moved["out"]))
         return replace(self.request, **moved)
 
     def mirror(self, partial: Path) -> None:

@@ -115,8 +115,9 @@ class Place:
     def stream(self, name: str) -> Iterator[bytes]:
         """A whole object, some megabytes at a time."""
         with self._explained(name), self.filesystem.open_input_file(self._at(name)) as file:
-            for start in range(0, file.size(), READ_BYTES):
-                yield file.read_at(min(READ_BYTES, file.size() - start), start)
+            size = file.size()
+            for start in range(0, size, READ_BYTES):
+                yield file.read_at(min(READ_BYTES, size - start), start)
 
     def part(self, name: str, start: int, length: int, whole: int) -> bytes:
         """The bytes `start:start + length` of an object that has `whole`."""

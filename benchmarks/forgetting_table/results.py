@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 import evaluators
 from benchmarks.forgetting_table.plan import NONE, Cell, curve_name
+from harness.files import whole
 
 FOLDER = Path(__file__).parent.parent / "results"
 PACKAGES = ("torch", "ray", "numpy", "scipy", "optuna")
@@ -77,9 +78,8 @@ class Results:
         if not self.curves and not self.terms:
             return
         self.path.parent.mkdir(exist_ok=True)
-        partial = self.path.with_suffix(".part")
-        partial.write_text(json.dumps({"curves": self.curves, "terms": self.terms}, indent=1) + "\n")
-        os.replace(partial, self.path)
+        with whole(self.path) as partial:
+            partial.write_text(json.dumps({"curves": self.curves, "terms": self.terms}, indent=1) + "\n")
 
 
 def _by_curve(done: Measured) -> tuple[dict[str, dict[Curve, Values]], dict[str, dict[Curve, float]]]:

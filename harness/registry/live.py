@@ -18,9 +18,8 @@ from harness.registry.parts import Part, of_search, of_trial, trial_of
 from trainers.outcome import Outcome
 
 EVERY = 2.0  # seconds between two looks at what there is to tell
-REST = (
-    9.0  # and so many times as long as the last telling took, which leaves a search of seconds its processor
-)
+REST = 9.0
+"""And so many times as long as the last telling took, which leaves a search of seconds its processor."""
 
 
 @dataclass

@@ -54,7 +54,7 @@ class Reading:
         return self.later.clamp_max(FARTHEST).masked_fill_(~self.may, UNREAD)
 
 
-def ages(number: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
+def moments_since(number: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
     """int32 [B, M, L] how many moments of the user's came after those of events [B, L], up to number [B, M]."""
     return (number.int()[:, :, None] - moments.int()[:, None, :]).clamp_min_(0)
 
@@ -121,9 +121,8 @@ class _Mix(torch.autograd.Function):
     def forward(
         ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
-        weights = torch.baddbmm(bias.to(q), q, k.transpose(1, 2)).to(
-            bias
-        )  # what is summed up is never narrow
+        # What is summed up is never narrow.
+        weights = torch.baddbmm(bias.to(q), q, k.transpose(1, 2)).to(bias)
         weights.sub_(weights.amax(2, keepdim=True)).exp2_()
         total = weights.sum(2, keepdim=True)
         mixed = torch.bmm(weights.to(v), v).to(bias) / total
@@ -187,7 +186,7 @@ class Transformer(Tied):
         at = torch.arange(events.shape[1], device=events.device)
         longer = self.longer(batch)
         between = Reading(
-            ages(batch.moments, batch.moments + 1),
+            moments_since(batch.moments, batch.moments + 1),
             (at < batch.begin[:, :, None]) | (at == at[:, None]),
             (batch.times[:, :, None] - batch.times[:, None, :]).clamp_min(0).float()
             if self.forgets
@@ -201,7 +200,7 @@ class Transformer(Tied):
             felt.insert(0, torch.log(batch.idle + MINUTE))
         askers = self.moment + self.felt(0.2 * torch.stack(felt, 2))
         reading = Reading(
-            ages(batch.number, batch.moments),
+            moments_since(batch.number, batch.moments),
             batch.visible,
             batch.days if self.forgets else None,
             longer,

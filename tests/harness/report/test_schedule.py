@@ -61,7 +61,7 @@ def test_a_panel_for_each_setting_and_one_for_the_half_lives() -> None:
         "half-lives learned, in moments",
     ]
     other, best = panels[0].get_lines()
-    assert list(best.get_xdata()) == [0, 2, 4, 6]  # type: ignore[arg-type]
+    assert list(best.get_xdata()) == [0, 2, 4, 6]  # type: ignore[arg-type]  # matplotlib's
     assert list(best.get_ydata()) == [0.01, 0.008, 0.001, 0.001]  # type: ignore[arg-type]
     assert list(other.get_ydata()) == [0.002, 0.002]  # type: ignore[arg-type]
     assert best.get_linewidth() > other.get_linewidth()
@@ -69,7 +69,7 @@ def test_a_panel_for_each_setting_and_one_for_the_half_lives() -> None:
     assert panels[1].get_yscale() == "linear"
     (curve,) = panels[2].get_lines()
     assert len(panels[3].get_lines()) == 1
-    assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([2, 4], [3.0, 5.0])  # type: ignore[arg-type]
+    assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([2, 4], [3.0, 5.0])  # type: ignore[arg-type]  # matplotlib's
     said = [mark.text for mark in drawn.marks]
     assert f"{RATE} from epoch 3 on: 0.008" in said
     assert "half-life of recurrent, state 1 after epoch 4: 5 days" in [
