@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainers.files import whole
 from trainers.halving import Reading, Stop, stop_of
 from trainers.model import ModelSettings
 
@@ -115,18 +115,11 @@ class Ledger:
 
 
 def _write(file: Path, content: bytes | npt.NDArray[np.float64]) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            if isinstance(content, bytes):
-                stream.write(content)
-            else:
-                np.save(stream, content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(file) as partial, partial.open("wb") as stream:
+        if isinstance(content, bytes):
+            stream.write(content)
+        else:
+            np.save(stream, content)
 
 
 def _readings(content: dict[str, Any]) -> tuple[Reading, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from trainers import files
 from trainers.course import until
 from trainers.ledger import Ledger
 from trainers.model import ModelSettings
@@ -52,21 +52,11 @@ class Rounds:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.file(settings, epochs)
-        partial = file.with_name(f".{file.stem}.{os.getpid()}.part")
-        try:
-            with partial.open("wb") as stream:
-                torch.save(reached.state, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(partial, file.with_suffix(STATE))
-            content = {"value": float(reached.values.mean()), "told": reached.told, "seconds": seconds}
-            with partial.open("w") as text:
-                json.dump(content, text)
-                text.flush()
-                os.fsync(text.fileno())
-            os.replace(partial, file)  # last: a round that can be seen has its state beside it
-        finally:
-            partial.unlink(missing_ok=True)
+        content = {"value": float(reached.values.mean()), "told": reached.told, "seconds": seconds}
+        with files.whole(file.with_suffix(STATE)) as partial, partial.open("wb") as stream:
+            torch.save(reached.state, stream)
+        with files.whole(file) as partial:  # last: a round that can be seen has its state beside it
+            partial.write_text(json.dumps(content))
 
     def forget(self, before: float) -> None:
         """Remove what nobody goes on from: the states of rounds that end before so many epochs."""

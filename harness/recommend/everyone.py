@@ -20,7 +20,7 @@ from harness.data import open_store
 from harness.data.disk import locked
 from harness.errors import ConfigurationError, IncompleteError
 from harness.evaluating import registry_of
-from harness.files import whole, write_json
+from harness.files import write_json
 from harness.fitting import fits_the_cluster
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
@@ -28,6 +28,7 @@ from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers import cluster
+from trainers.files import whole
 from trainers.remote import reason
 
 USERS = 1000  # of a part

@@ -14,11 +14,11 @@ from pathlib import Path
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.files import whole
 from harness.report.blocks import Card, Section, drawn, shots
 from harness.report.drawing import Drawing
 from harness.report.opening import Verdict
 from harness.report.svg import picture
+from trainers.files import whole
 
 SCRIPT = "page.js"
 
