@@ -98,7 +98,8 @@ def page(found: list[Timed], answered: dict[str, float], stage: Stage, config: s
     lines = [
         "# Training and answering, beside the fastest peers",
         "",
-        f"`python -m benchmarks.training_speed {config}`, {epochs} epochs each (the first, with the start, is not timed), one thread, in one run.",
+        f"`python -m benchmarks.training_speed {config}`, {epochs} epochs each, the first of which, with the start,"
+        " is not timed; one thread, in one run.",
         f"{len(stage.training.rows):,} training events, {len(stage.split.catalogue):,} items,"
         f" {len(stage.queries):,} queries.",
         "",
