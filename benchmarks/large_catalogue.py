@@ -31,9 +31,9 @@ from benchmarks.rivals.measure import say
 from benchmarks.workers import steps_timed
 from trainers.encoders import ENCODERS, Neural
 from trainers.log import DAY, PackedLog, TrainingData
-from trainers.loop import optimise
 from trainers.model import ModelSettings
-from trainers.touched import Touched
+from trainers.training.loop import optimise
+from trainers.training.touched import Touched
 
 ROOT = Path(__file__).parent.parent
 NEGATIVES, BATCH, EVENTS, USERS = 512, 256, 40, 25_000

@@ -31,7 +31,7 @@ from harness.settings import load
 from harness.stage import Stage
 from harness.workshop import Workshop
 from trainers.encoders import Neural
-from trainers.fits import fit_neural
+from trainers.fitting.fits import fit_neural
 from trainers.model import Model, ModelSettings
 
 ROOT = Path(__file__).parent.parent

@@ -38,10 +38,10 @@ from harness.settings import load
 from harness.workshop import Workshop
 from trainers.encoders import ENCODERS, Neural
 from trainers.log import PackedLog, TrainingData
-from trainers.loop import optimise
 from trainers.model import ModelSettings
-from trainers.spread import Spread
-from trainers.workers import Workers
+from trainers.training.loop import optimise
+from trainers.training.spread import Spread
+from trainers.training.workers import Workers
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "online-retail.yaml"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from harness.searching import TrialOver, unheard
 from harness.workshop import Finetuned, Workshop
-from trainers.fits import Fits
+from trainers.fitting.fits import Fits
 from trainers.model import ModelSettings
-from trainers.outcome import SearchResult
+from trainers.search.outcome import SearchResult
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from harness.files import write_json
 from harness.progress import bar
 from harness.report.words import duration_interval
 from harness.workshop import Workshop
-from trainers.choices import Choices, Crowd, Floats, Ints
-from trainers.comparison import NOTHING, Comparison, Standing, compare, learnable
+from trainers.curves.choices import Choices, Crowd, Floats, Ints
+from trainers.curves.comparison import NOTHING, Comparison, Standing, compare, learnable
+from trainers.curves.learning import size
+from trainers.curves.likelihood import CurveFit, Free, around, fit, halved
+from trainers.curves.stretches import Stretches, fit_groups
 from trainers.encoders import TermSettings
 from trainers.forgetting import Forgetting, ForgettingSettings
-from trainers.learning import size
-from trainers.likelihood import CurveFit, Free, around, fit, halved
-from trainers.stretches import Stretches, fit_groups
 
 FADING_FILE = "fading.json"
 SAMPLE, MOST, EVENTS = 8000, 100, 160_000

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainers.files import whole
+from trainers.storage.files import whole
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -14,13 +14,13 @@ from harness.settings import TrainSettings
 from harness.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
-from trainers.fits import Fits, fit_term
+from trainers.fitting.fits import Fits, fit_term
+from trainers.fitting.handed import watch
+from trainers.fitting.pretrain import Resources, fit
+from trainers.fitting.request import Fit
 from trainers.forgetting import ForgettingSettings
-from trainers.handed import watch
 from trainers.model import Model, ModelSettings
-from trainers.place import Place
-from trainers.pretrain import Resources, fit
-from trainers.request import Fit
+from trainers.storage.place import Place
 
 
 class Fitting:

@@ -12,9 +12,9 @@ from harness.data import open_store
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from harness.trying import Judge
-from trainers import objective
-from trainers.fits import Fits
-from trainers.search_settings import Scheduler
+from trainers.fitting.fits import Fits
+from trainers.search import objective
+from trainers.search.settings import Scheduler
 
 
 @dataclass(frozen=True)

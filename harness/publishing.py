@@ -38,9 +38,9 @@ from harness.settings import RunSettings
 from harness.story import curve_of_terms, half_life_words, training_story
 from harness.warm import RECORD_FILE
 from harness.workshop import Finetuned, Workshop
-from trainers.finetune import FinetuneSettings
+from trainers.fitting.finetune import FinetuneSettings
 from trainers.model import ModelSettings
-from trainers.warm import Former
+from trainers.search.warm import Former
 
 REPORT_FILE = "report.html"
 PACKAGES = ("ray", "torch", "mlflow", "pandas", "numpy", "scipy", "optuna", "pyarrow")

@@ -15,8 +15,8 @@ from harness.progress import bar
 from harness.serving.package import Package, Reader
 from harness.stage import ForeignScorer, Stage, StageName
 from harness.workshop import Finetuned, Workshop
-from trainers.finetune import neural_terms
-from trainers.fits import Fits
+from trainers.fitting.finetune import neural_terms
+from trainers.fitting.fits import Fits
 from trainers.histories import Histories
 from trainers.log import DAY
 from trainers.model import Model, ModelSettings

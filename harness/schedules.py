@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from harness.workshop import Workshop
-from trainers.finetune import neural_terms
-from trainers.fits import Fits
-from trainers.outcome import SearchResult
+from trainers.fitting.finetune import neural_terms
+from trainers.fitting.fits import Fits
+from trainers.search.outcome import SearchResult
 
 
 def schedule_story(workshop: Workshop, found: SearchResult, fits: Fits) -> dict[str, Any] | None:

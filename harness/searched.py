@@ -9,9 +9,9 @@ from harness.registry.parts import trial_of
 from harness.report.words import finite
 from harness.schedules import schedule_story
 from harness.workshop import Workshop
-from trainers.fits import Fits
+from trainers.fitting.fits import Fits
 from trainers.forgetting import Forgetting, ForgettingSettings, build
-from trainers.outcome import Outcome, SearchResult
+from trainers.search.outcome import Outcome, SearchResult
 
 IMPORTANCE_NOTE = (
     "Share of each parameter in reaching the best trials (PED-ANOVA). Parameters that only some families have are "

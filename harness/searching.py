@@ -14,13 +14,13 @@ from harness.objective import ValidationObjective
 from harness.progress import bar, say
 from harness.run import Run
 from harness.warm import former_of
-from trainers.fits import Fits
-from trainers.objective import Subject
-from trainers.outcome import Outcome, SearchResult
-from trainers.population import labels
-from trainers.search import NoRoom, search
-from trainers.space import Range
-from trainers.warm import Former, Unlike
+from trainers.fitting.fits import Fits
+from trainers.search.objective import Subject
+from trainers.search.outcome import Outcome, SearchResult
+from trainers.search.population import labels
+from trainers.search.search import NoRoom, search
+from trainers.search.space import Range
+from trainers.search.warm import Former, Unlike
 
 TrialOver = Callable[[str, int, Outcome], None]
 SEARCHES = {"search": "search", "search under none": "search under `none`"}

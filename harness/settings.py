@@ -30,10 +30,10 @@ from harness.masking import masked
 from harness.off_policy.settings import OffPolicySettings
 from harness.report.settings import ReportSettings
 from harness.splits import SplitSettings
-from trainers.computing import ComputeSettings
-from trainers.finetune import FinetuneSettings, neural_terms
+from trainers.fitting.finetune import FinetuneSettings, neural_terms
 from trainers.model import ModelSettings
-from trainers.search_settings import SearchSettings
+from trainers.search.settings import SearchSettings
+from trainers.training.computing import ComputeSettings
 
 
 class _Settings(BaseModel):
@@ -77,7 +77,7 @@ class EvaluateSettings(_Settings):
 class TrainSettings(ComputeSettings):
     """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each.
 
-    Attributes:  those of `trainers.computing.ComputeSettings`, and
+    Attributes:  those of `trainers.training.computing.ComputeSettings`, and
         workers: so many, or `[fewest, most]`: as many as there is room for, and after nodes are lost with those left.
         gpu: whether each takes a GPU.
         max_failures: so often a fit goes on from its last checkpoint after a worker or its node was lost.

@@ -13,7 +13,7 @@ from harness.workshop import Workshop
 from trainers.encoders import Encoder
 from trainers.encoders.base import Factor
 from trainers.encoders.linear import Linear
-from trainers.finetune import neural_terms
+from trainers.fitting.finetune import neural_terms
 from trainers.forgetting import Forgetting
 from trainers.model import Model
 

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from harness.stage import Stage
 from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
 from trainers.encoders.base import Scores
-from trainers.fits import Fits, fit_neural, fit_term
+from trainers.fitting.fits import Fits, fit_neural, fit_term
+from trainers.fitting.shares import of_users
 from trainers.model import ModelSettings, scaled
-from trainers.objective import Reached, State
-from trainers.rising import Rising
-from trainers.search_settings import Scheduler
-from trainers.shares import of_users
+from trainers.search.objective import Reached, State
+from trainers.search.settings import Scheduler
+from trainers.training.rising import Rising
 
 WHOLE = -1  # the part that is all of the stage, its queries in their order
 KEPT_SCORES = 160_000_000  # bytes of term scores a worker keeps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.errors import ConfigurationError
 from harness.settings import RunSettings
-from trainers.warm import Former
+from trainers.search.warm import Former
 
 RECORD_FILE = "search.json"
 """The artifact of a run that holds its search's trials."""

@@ -15,11 +15,11 @@ from harness.run import Run
 from harness.searching import Searching, TrialOver, unheard
 from harness.settings import RunSettings
 from harness.stage import StageName
-from trainers.finetune import neural_terms
-from trainers.fits import Fits
-from trainers.learning import named
+from trainers.curves.learning import named
+from trainers.fitting.finetune import neural_terms
+from trainers.fitting.fits import Fits
 from trainers.model import Model, ModelSettings
-from trainers.outcome import SearchResult
+from trainers.search.outcome import SearchResult
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.storage import ENVIRONMENT, Storage
-from trainers.place import CACHE
+from trainers.storage.place import CACHE
 
 ROOT = Path(__file__).parent.parent
 RETAIL = ROOT / "data" / "online-retail" / "events.csv.gz"

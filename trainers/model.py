@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.encoders.base import Scores
 from trainers.histories import Histories
-from trainers.saved import parsed, plain, tensors
+from trainers.storage.saved import parsed, plain, tensors
 
 MODEL_FILE = "model.json"
 FORMAT = 1

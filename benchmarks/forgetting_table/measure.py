@@ -16,11 +16,11 @@ import evaluators
 from benchmarks.forgetting_table.plan import NONE, Cell, Plan, closed, curve_name
 from harness.data import prepare
 from harness.stage import Stage, StageName
-from trainers.choices import Choices, Crowd
-from trainers.comparison import compare, learnable
+from trainers.curves.choices import Choices, Crowd
+from trainers.curves.comparison import compare, learnable
+from trainers.curves.likelihood import CurveFit, fit
 from trainers.encoders import ENCODERS, Encoder, TermSettings
-from trainers.fits import fit_neural, fit_term
-from trainers.likelihood import CurveFit, fit
+from trainers.fitting.fits import fit_neural, fit_term
 from trainers.model import Model, ModelSettings
 
 METRIC = "ndcg@10"

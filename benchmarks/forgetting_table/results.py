@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import evaluators
 from benchmarks.forgetting_table.plan import NONE, Cell, curve_name
-from trainers.files import whole
+from trainers.storage.files import whole
 
 FOLDER = Path(__file__).parent.parent / "results"
 PACKAGES = ("torch", "ray", "numpy", "scipy", "optuna")

@@ -21,8 +21,8 @@ from harness.data.numbering import Numbers
 from harness.data.pieces import IDS, ROWS
 from harness.data.rows import ORDER, Rows, found, repeated, sorted_rows, take
 from harness.data.segments import Segment
-from trainers.exchange import unit
 from trainers.log import LAYOUT
+from trainers.storage.exchange import unit
 
 _CHUNK = 1 << 24
 _COLUMNS = {"users": "user", "items": "item", "times": "time", "weights": "weight", "types": "type"}

@@ -19,8 +19,8 @@ from harness.data.manifest import Manifest
 from harness.data.settings import DataSettings
 from harness.data.transfer import copies, fetch, storage_explained
 from harness.data.work import PLAN
-from trainers.exchange import Exchange
-from trainers.place import Place, is_uri
+from trainers.storage.exchange import Exchange
+from trainers.storage.place import Place, is_uri
 
 Units = tuple[list[str], str]
 """The units that a task needs, and the pattern of those that it makes, as names in the folder of units."""

@@ -15,8 +15,8 @@ from harness.data.engine import connect
 from harness.data.errors import DataError
 from harness.data.manifest import ITEMS, TYPE_NAMES, USERS
 from harness.data.pieces import IDS
-from trainers.exchange import unit
 from trainers.log import LAYOUT
+from trainers.storage.exchange import unit
 
 VOCABULARIES = {"user": USERS, "item": ITEMS, "type": TYPE_NAMES}
 """Column → file of its ids [n] in order of number, in a store and in `numbers`."""

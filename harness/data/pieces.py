@@ -19,7 +19,7 @@ from harness.data.settings import DataSettings, TimeUnit
 from harness.data.sources import Source
 from harness.data.tally import Tally
 from harness.data.validate import GOOD, REJECTS, validate
-from trainers.exchange import unit
+from trainers.storage.exchange import unit
 
 ROWS, SET_ASIDE, TALLY = "rows.arrow", "rejects.arrow", "tally.json"
 IDS = {"user": "users.parquet", "item": "items.parquet", "type": "types.parquet"}

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from harness.masking import masked
-from trainers.place import is_uri
+from trainers.storage.place import is_uri
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 

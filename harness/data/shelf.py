@@ -11,7 +11,7 @@ from harness.data.find import manifests
 from harness.data.manifest import MANIFEST, Manifest, manifest_of
 from harness.data.store import Store, open_store
 from harness.data.transfer import copies, fetch, send, storage_explained
-from trainers.place import Place, is_uri
+from trainers.storage.place import Place, is_uri
 
 
 class Shelf(ABC):

@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 
 from harness.data.errors import DataError
 from harness.masking import masked
-from trainers.place import is_uri
+from trainers.storage.place import is_uri
 
 Format = Literal["csv", "parquet"]
 

@@ -32,7 +32,7 @@ from harness.data.manifest import (
 from harness.data.segments import Segment, check_arrays, merge
 from harness.data.transfer import fetch
 from trainers.log import PackedLog, open_category
-from trainers.place import Place, is_uri
+from trainers.storage.place import Place, is_uri
 
 
 @dataclass(frozen=True)

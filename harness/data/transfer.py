@@ -25,9 +25,9 @@ from harness.data.manifest import (
     read_merged,
 )
 from harness.data.segments import check_arrays, merge
-from trainers.fetched import AT_ONCE, INDEX, content_of, copy_into, index
 from trainers.log import CATEGORY
-from trainers.place import Place, StorageError, cache
+from trainers.storage.fetched import AT_ONCE, INDEX, content_of, copy_into, index
+from trainers.storage.place import Place, StorageError, cache
 
 
 def copies() -> Path:

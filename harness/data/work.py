@@ -13,7 +13,7 @@ from typing import Any
 from harness import source_digest
 from harness.data.disk import is_full
 from harness.data.errors import DataError
-from trainers.exchange import unit
+from trainers.storage.exchange import unit
 
 PLAN = "plan.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.doctor.check import Check, Unwell
 from harness.settings import RunSettings
-from trainers.place import CACHE, Place, cache, is_uri
+from trainers.storage.place import CACHE, Place, cache, is_uri
 
 FREE_BYTES = 2 * 2**30
 INSTALL = "pip install -c constraints.txt -e ."

@@ -13,7 +13,7 @@ from typing import Any
 from harness import source_digest
 from harness.doctor.check import Check, Unwell
 from harness.settings import RunSettings
-from trainers.place import Place, StorageError, is_uri
+from trainers.storage.place import Place, StorageError, is_uri
 
 RAY_MEND = "RAY_ADDRESS must name the head of a running cluster of the same Ray and Python, or be unset"
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}

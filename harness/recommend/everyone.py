@@ -28,8 +28,8 @@ from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
 from harness.workshop import Workshop
 from trainers import cluster
-from trainers.files import whole
 from trainers.remote import reason
+from trainers.storage.files import whole
 
 USERS = 1000  # of a part
 PLAN, MODEL = "plan.json", "model"

@@ -15,7 +15,7 @@ from harness.masking import masked
 from harness.progress import say
 from harness.registry.nested import FAILED, GOING_ON, Below
 from harness.registry.parts import Part, of_search, of_trial, trial_of
-from trainers.outcome import Outcome
+from trainers.search.outcome import Outcome
 
 EVERY = 2.0  # seconds between two looks at what there is to tell
 REST = 9.0

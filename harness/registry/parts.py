@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainers.outcome import Outcome
+from trainers.search.outcome import Outcome
 
 
 @dataclass(frozen=True)

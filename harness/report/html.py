@@ -18,7 +18,7 @@ from harness.report.blocks import Card, Section, drawn, shots
 from harness.report.drawing import Drawing
 from harness.report.opening import Verdict
 from harness.report.svg import picture
-from trainers.files import whole
+from trainers.storage.files import whole
 
 SCRIPT = "page.js"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from trainers.log import LAYOUT, PackedLog, Queries
-from trainers.saved import Shape, parsed, shaped, tensors
+from trainers.storage.saved import Shape, parsed, shaped, tensors
 
 USERS_FILE = "users.json"
 EVENTS_FILE = "events.safetensors"

@@ -19,7 +19,7 @@ from harness.serving.lists import Lists, Numbering, seconds
 from trainers.histories import Histories
 from trainers.log import PackedLog, Queries
 from trainers.model import Model
-from trainers.saved import parsed
+from trainers.storage.saved import parsed
 
 ARTIFACT = "package"  # its folder among the artifacts of a version
 ITEMS_FILE = "items.json"

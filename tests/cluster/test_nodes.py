@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.storage import ENVIRONMENT, Storage
-from trainers.place import CACHE
+from trainers.storage.place import CACHE
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nodes")]
 

@@ -28,7 +28,7 @@ from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.conftest import simulated_log
 from tests.harness.report.sample import summary
-from trainers.fits import fit_model
+from trainers.fitting.fits import fit_model
 from trainers.model import ModelSettings
 
 TINY = """

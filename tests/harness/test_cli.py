@@ -501,7 +501,7 @@ def test_a_fit_that_fails_is_one_line_and_code_1(
     def none(*arguments: Any) -> None:
         raise ValueError("the fine-tuning window must hold at least one training moment")
 
-    monkeypatch.setattr("trainers.pretrain.recent", none)
+    monkeypatch.setattr("trainers.fitting.pretrain.recent", none)
     said = lethe("finetune", "tiny.yaml", "--json", "--set", "finetune.window_days=3")
     assert (said.code, said.out) == (1, "")
     assert said.last.startswith("lethe: ")

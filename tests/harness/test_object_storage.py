@@ -10,7 +10,7 @@ from harness.settings import load
 from harness.workshop import Workshop
 from tests.harness.conftest import Command
 from tests.storage import ENVIRONMENT, Storage
-from trainers.place import CACHE
+from trainers.storage.place import CACHE
 
 
 def test_a_model_is_evaluated_as_over_a_local_store(

@@ -18,8 +18,8 @@ from harness.stage import Stage
 from harness.trying import Judge
 from tests.harness.conftest import with_arrays
 from tests.harness.test_trying import SERIES, SPLIT
-from trainers.fits import Fits
-from trainers.halving import HalvingSettings
+from trainers.fitting.fits import Fits
+from trainers.search.halving import HalvingSettings
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from harness.splits import SplitSettings
 from harness.stage import ModelScorer, Stage, StageName
 from tests.harness.conftest import with_arrays
 from trainers.encoders.linear import Linear
-from trainers.fits import fit_model
+from trainers.fitting.fits import fit_model
 from trainers.log import PackedLog, TrainingData
 from trainers.model import ModelSettings
 

@@ -16,14 +16,14 @@ from harness.data import Store
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from harness.trying import Judge
-from trainers.course import scheduled
-from trainers.fits import Fits, fit_model, fit_neural, fit_term
-from trainers.halving import HalvingSettings
+from trainers.fitting.fits import Fits, fit_model, fit_neural, fit_term
+from trainers.fitting.pretrain import fit
+from trainers.fitting.request import Fit
+from trainers.fitting.shares import of_users
 from trainers.model import Model, ModelSettings
-from trainers.population import PopulationSettings
-from trainers.pretrain import fit
-from trainers.request import Fit
-from trainers.shares import of_users
+from trainers.search.course import scheduled
+from trainers.search.halving import HalvingSettings
+from trainers.search.population import PopulationSettings
 
 SPLIT = SplitSettings()
 

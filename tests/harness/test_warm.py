@@ -14,9 +14,9 @@ from harness.registry.registry import Registry
 from harness.settings import RunSettings, load
 from harness.warm import RECORD_FILE, former_of
 from tests.harness.conftest import Command
-from trainers.ledger import Ledger
 from trainers.model import ModelSettings
-from trainers.warm import Former
+from trainers.search.ledger import Ledger
+from trainers.search.warm import Former
 
 SPACE = "search.space={trend: {weight: {low: 0.05, high: 0.5}}}"
 MODEL = ModelSettings.model_validate({"terms": [{"kind": "own"}, {"kind": "trend", "weight": 0.1}]})

@@ -12,11 +12,11 @@ import pytest
 import evaluators
 from harness.settings import load
 from harness.workshop import Workshop
-from trainers.computing import CheckpointSettings
-from trainers.fits import NOTES_FILE, Fits
-from trainers.pretrain import Resources, fit
-from trainers.request import Fit
+from trainers.fitting.fits import NOTES_FILE, Fits
+from trainers.fitting.pretrain import Resources, fit
+from trainers.fitting.request import Fit
 from trainers.spent import Spent
+from trainers.training.computing import CheckpointSettings
 
 
 @pytest.mark.slow

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.forgetting import build
-from trainers.halving import Reading
 from trainers.model import ModelSettings
-from trainers.objective import Judge, Reached, State
-from trainers.search_settings import Scheduler
+from trainers.search.halving import Reading
+from trainers.search.objective import Judge, Reached, State
+from trainers.search.settings import Scheduler
 
 QUALITY = {"exponential": 1.0, "power": 0.8, "hyperbolic": 0.7, "geometric": 0.6, "none": 0.1}
 

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from tests.trainers import helpers
-from tests.trainers.searching import MODEL, SPACE
+from tests.trainers.search.searching import MODEL, SPACE
 from trainers import cluster
+from trainers.fitting.pretrain import Resources, fit
+from trainers.fitting.request import Fit
 from trainers.log import PackedLog
 from trainers.model import ModelSettings
-from trainers.objective import Judge, Reached, State, Subject
-from trainers.pretrain import Resources, fit
-from trainers.request import Fit
-from trainers.search import search
-from trainers.search_settings import SearchSettings
-from trainers.space import Space
+from trainers.search.objective import Judge, Reached, State, Subject
+from trainers.search.search import search
+from trainers.search.settings import SearchSettings
+from trainers.search.space import Space
 from trainers.spent import Spent
 
 ITEMS = 12

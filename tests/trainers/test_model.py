@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from trainers.encoders.own import Own, OwnSettings
 from trainers.encoders.trend import Trend, TrendSettings
-from trainers.fits import fit_model
+from trainers.fitting.fits import fit_model
 from trainers.histories import Histories
 from trainers.log import TrainingData
 from trainers.model import Model, ModelSettings, scaled

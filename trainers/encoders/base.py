@@ -13,11 +13,11 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trainers.curves.learning import of_history
 from trainers.forgetting import Forgetting, ForgettingSettings, build
 from trainers.histories import Histories
-from trainers.learning import of_history
 from trainers.log import TrainingData
-from trainers.saved import Shape, shaped
+from trainers.storage.saved import Shape, shaped
 
 Array = npt.NDArray[np.generic]
 Scores = npt.NDArray[np.floating]

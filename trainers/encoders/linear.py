@@ -13,7 +13,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 from trainers.encoders.base import Array, ClosedForm, HistorySettings, Scores, Split, Statistics
 from trainers.histories import Histories
 from trainers.log import Queries, TrainingData
-from trainers.saved import Shape
+from trainers.storage.saved import Shape
 
 Matrix = npt.NDArray[np.float32]
 

@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trainers.choices import SCOPES
+from trainers.curves.choices import SCOPES
+from trainers.curves.learning import of_history
 from trainers.encoders.base import Array, Encoder, EncoderSettings, Factor, Scores, Split
 from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
-from trainers.learning import of_history
 from trainers.log import DAY, TrainingData
-from trainers.optimise import OptimiseSettings
-from trainers.saved import shaped
+from trainers.storage.saved import shaped
+from trainers.training.optimise import OptimiseSettings
 
 if TYPE_CHECKING:
     from trainers.networks.habit import Habit
     from trainers.networks.network import Network
-    from trainers.workers import Workers
+    from trainers.training.workers import Workers
 
 BLOCK_EVENTS = 32_768  # events scored at once
 PRIOR_GAPS = 5.0  # an item's interval counts as many gaps of the common interval beside its own
@@ -105,7 +105,7 @@ class AgedSettings(NeuralSettings):
 
 
 class Neural(Encoder):
-    """A network with its parameters; `trainers.loop` trains it."""
+    """A network with its parameters; `trainers.training.loop` trains it."""
 
     module: Network
     settings: NeuralSettings

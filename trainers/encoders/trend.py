@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
+from trainers.curves.learning import of_crowd
 from trainers.encoders.base import Array, ClosedForm, EncoderSettings, Scores, Statistics
 from trainers.forgetting import Forgetting
 from trainers.histories import Histories
-from trainers.learning import of_crowd
 from trainers.log import DAY, TrainingData
-from trainers.saved import Shape
+from trainers.storage.saved import Shape
 
 
 class TrendSettings(EncoderSettings):

@@ -15,8 +15,8 @@ from harness.data import DataError, DataSettings, Store, open_store, prepare
 from harness.data.manifest import MANIFEST, MERGED
 from tests.harness.data.conftest import ROWS, same
 from tests.storage import Storage
-from trainers.fetched import INDEX
-from trainers.place import CACHE, StorageError
+from trainers.storage.fetched import INDEX
+from trainers.storage.place import CACHE, StorageError
 
 Make = Callable[..., DataSettings]
 Write = Callable[..., str]

@@ -15,7 +15,7 @@ import pytest
 from harness.data import DataError, DataSettings, Store, pieces, prepare, work
 from harness.data.work import each
 from tests.harness.data.conftest import cut_small, left_behind, same
-from trainers.exchange import unit
+from trainers.storage.exchange import unit
 
 Make = Callable[..., DataSettings]
 Write = Callable[..., str]

@@ -22,7 +22,7 @@ from harness.settings import load
 from harness.splits import SplitSettings
 from harness.stage import Stage
 from tests.harness.conftest import an_audit
-from trainers.fits import fit_model
+from trainers.fitting.fits import fit_model
 from trainers.model import ModelSettings
 
 QUERIES, USERS, ITEMS = 300, 60, 20

@@ -16,8 +16,8 @@ from harness.registry.live import Live
 from harness.registry.nested import Below
 from harness.registry.registry import Registry
 from tests.harness.registry.test_nested import below, registry
-from trainers.halving import Stop
-from trainers.outcome import Outcome
+from trainers.search.halving import Stop
+from trainers.search.outcome import Outcome
 
 __all__ = ["registry"]
 BEST = [Outcome(0, {"l2": 5}, 0.25), Outcome(1, {"l2": 7}, 0.125), Outcome(2, {"l2": 9}, 0.5)]

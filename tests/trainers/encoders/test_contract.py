@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tests.trainers import helpers
 from trainers.encoders import ENCODERS, ClosedForm, Encoder, Neural, Statistics, TermSettings
-from trainers.fits import fit_term
+from trainers.fitting.fits import fit_term
 from trainers.histories import Histories
 from trainers.log import TrainingData
 from trainers.model import ModelSettings

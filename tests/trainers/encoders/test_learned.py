@@ -16,7 +16,7 @@ from trainers.encoders import ENCODERS, ClosedForm
 from trainers.encoders.base import STRETCH
 from trainers.encoders.own import Own, OwnSettings
 from trainers.encoders.trend import Trend, TrendSettings
-from trainers.fits import Fits, fit_model, fit_term
+from trainers.fitting.fits import Fits, fit_model, fit_term
 from trainers.forgetting import ForgettingSettings
 from trainers.histories import Histories
 from trainers.log import TrainingData

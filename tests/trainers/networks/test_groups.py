@@ -11,7 +11,7 @@ import torch
 
 from tests.trainers import helpers
 from tests.trainers.neural import BOTH, logits, neural
-from trainers.choices import SCOPES
+from trainers.curves.choices import SCOPES
 from trainers.encoders import Neural
 from trainers.forgetting import ForgettingSettings, build
 from trainers.log import PackedLog, TrainingData

@@ -1,0 +1,400 @@
+"""Search spaces: what they accept, where they begin, what they make of a point."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import optuna
+import pytest
+from pydantic import ValidationError
+
+from trainers.forgetting import AXES, FAMILIES, build
+from trainers.model import ModelSettings
+from trainers.search.space import ForgettingSpace, Params, Range, Space
+
+MODEL = ModelSettings.model_validate(
+    {
+        "terms": [
+            {"kind": "own", "weights": True},
+            {"kind": "linear", "l2": 10.0},
+            {"kind": "trend", "name": "recent", "weight": 0.1},
+            {"kind": "mlp", "dim": 16},
+        ]
+    }
+)
+USUAL = ("none", "exponential", "power", "hyperbolic", "geometric")
+"""The families of a space that names none."""
+FULL: dict[str, Any] = {
+    "own+linear": {"forgetting": {}, "weight": {"low": 0.1, "high": 10, "log": True}},
+    "linear": {"l2": [200, 500, 1000], "variant": ["ease", "next"]},
+    "recent": {"forgetting": {"family": ["exponential"], "clock": ["moments"]}, "weights": [True, False]},
+    "mlp": {"dim": {"low": 8, "high": 128, "log": True}, "max_history": {"low": 10, "high": 60}},
+}
+
+
+def space(values: dict[str, Any]) -> Space:
+    return Space.model_validate(values)
+
+
+def suggested(values: Space, count: int = 40) -> list[Params]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [values.suggest(study.ask()) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"low": 3, "high": 1}, r"`low < high` must hold, but got \(low=3, high=1\)\."),
+        ({"low": 2, "high": 2}, "`low < high` must hold"),
+        ({"low": 0, "high": 1, "log": True}, "`low` must be above 0 where `log` is set, but got 0"),
+        ({"low": math.nan, "high": 1}, "finite number"),
+        ({"low": 1, "high": math.inf}, "finite number"),
+        ({"low": 1}, "Field required"),
+        ({"low": 1, "high": 2, "step": 1}, "Extra inputs"),
+    ],
+)
+def test_wrong_ranges_fail(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Range.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "middle", "whole"),
+    [
+        ({"low": 1, "high": 9}, 5, True),
+        ({"low": 1, "high": 100, "log": True}, 10, True),
+        ({"low": 8, "high": 127, "log": True}, 31, True),
+        ({"low": 0.0, "high": 1.0}, 0.5, False),
+        ({"low": -1.5, "high": 1}, -0.25, False),
+        ({"low": 0.01, "high": 100, "log": True}, 1.0, False),
+    ],
+)
+def test_ranges_give_what_lies_inside(values: dict[str, Any], middle: float, whole: bool) -> None:
+    domain = Range.model_validate(values)
+    assert domain.middle() == pytest.approx(middle)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = [domain.suggest(study.ask(), "x") for _ in range(60)]
+    for value in [*found, domain.middle(), *domain.samples()]:
+        assert domain.low <= value <= domain.high
+        assert isinstance(value, int) or not whole
+    assert len(set(found)) > 5
+    assert whole or any(value != int(value) for value in domain.samples())
+    if domain.log:  # half of the values lie under the geometric middle
+        assert 15 < sum(value < middle for value in found) < 45
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"family": ["expo"]}, "'exponential'"),
+        ({"clock": ["weeks"]}, "'moments'"),
+        ({"clock": []}, "at least 1 item"),
+        ({"half_life": {"time": [1, 30]}}, "`half_life` must give a range for the clock 'moments'"),
+        ({"half_life": {"time": [30, 1], "moments": [1, 2]}}, r"for 'time', but got \(30, 1\)"),
+        ({"half_life": {"time": [0, 1], "moments": [1, 2]}}, "`0 < low < high` must hold for 'time'"),
+        ({"half_life": {"time": [1, math.inf], "moments": [1, 2]}}, "finite number"),
+        ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
+        ({"shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
+        ({"floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
+        ({"tau": [1, 2]}, "Extra inputs"),
+    ],
+)
+def test_wrong_forgetting_spaces_fail(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ForgettingSpace.model_validate(values)
+
+
+def test_a_choice_of_nothing_fails() -> None:
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        space({"linear": {"l2": []}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"trend": {"weight": [1, 2]}},
+            r"must name terms of the model \(own, linear, recent, mlp\), but got 'trend'",
+        ),
+        ({"own+vae": {"weight": [1, 2]}}, "but got 'vae'"),
+        ({"own": {"l2": [1, 2]}}, "`search.space.own`: the term `own` has no setting 'l2' to search"),
+        ({"own+linear": {"l2": [1, 2]}}, "the term `own` has no setting 'l2'"),
+        ({"own": {"kind": ["linear"]}}, "no setting 'kind' to search"),
+        ({"own": {"name": ["a", "b"]}}, "no setting 'name' to search"),
+        ({"linear": {"l2": [1, -2]}}, "greater than 0"),
+        ({"linear": {"variant": ["ease", "slim"]}}, "'next'"),
+        ({"own": {"weight": {"low": -1, "high": 1}}}, "greater than or equal to 0"),
+        ({"mlp": {"dim": {"low": 16.0, "high": 128.0}}}, "integer"),
+        ({"mlp": {"dropout": {"low": 0.0, "high": 1.0}}}, "less than 1"),
+        (
+            {"own": {"weight": [1, 2]}, "own+linear": {"weight": [1, 3]}},
+            "must search a setting once, but 'weight' of `own` is in `own` and `own.linear`",
+        ),
+        ({"own+linear": {"forgetting": {}}, "linear": {"forgetting": {}}}, "'forgetting' of `linear` is in"),
+    ],
+)
+def test_a_space_that_does_not_fit_the_model_fails(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        space(values).check(MODEL)
+
+
+def test_a_space_that_fits_passes_the_check() -> None:
+    space(FULL).check(MODEL)
+    space({}).check(MODEL)
+
+
+def test_starts_begin_with_none_and_have_every_family() -> None:
+    points = space(FULL).starts()
+    assert [point["own+linear.family"] for point in points] == list(USUAL)
+    assert [point["recent.family"] for point in points] == ["none", *["exponential"] * 4]
+    power = points[USUAL.index("power")]
+    assert power["own+linear.clock"] == "time"
+    assert power["own+linear.half_life_days"] == pytest.approx(math.sqrt(0.5 * 365))
+    assert power["own+linear.exponent"] == pytest.approx(math.sqrt(0.25 * 2))
+    assert power["own+linear.weight"] == pytest.approx(1.0)
+    assert power["linear.l2"] == 500
+    assert power["mlp.dim"] == 32
+    assert power["recent.half_life_moments"] == pytest.approx(5)
+    assert all("own+linear.exponent" not in point for point in points if point is not power)
+    assert points[0].keys() == power.keys() - {
+        f"{slot}.{name}"
+        for slot in ("own+linear", "recent")
+        for name in ("clock", "half_life_days", "half_life_moments", "exponent")
+    }
+
+
+def test_none_is_tried_even_where_it_is_not_named() -> None:
+    assert ForgettingSpace(family=("power",)).families == ("none", "power")
+    assert ForgettingSpace(family=("power", "none")).families == ("none", "power")
+    assert [
+        point["own.family"] for point in space({"own": {"forgetting": {"family": ["power"]}}}).starts()
+    ] == [
+        "none",
+        "power",
+    ]
+
+
+def test_every_start_is_a_point_of_the_space() -> None:
+    """Optuna takes a starting point as it is, if it can: it must not draw another."""
+    full = space(FULL)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in full.starts():
+        study.enqueue_trial(point)
+        assert full.suggest(study.ask()) == point
+        full.apply(MODEL, point)
+
+
+def test_suggestions_stay_inside() -> None:
+    full = space(FULL)
+    points = suggested(full, 200)
+    for point in points:
+        model = full.apply(MODEL, point)
+        curve = build(model.terms[0].forgetting)
+        assert curve.family == point["own+linear.family"]
+        if curve.family != "none":
+            low, high = {"time": (0.5, 365), "moments": (0.5, 50)}[curve.clock]
+            assert low * (1 - 1e-9) <= curve.half_life <= high * (1 + 1e-9)
+        assert 0.25 <= point.get("own+linear.exponent", 1) <= 2
+        assert ("own+linear.exponent" in point) == (curve.family == "power")
+        assert 0.1 <= model.terms[0].weight <= 10
+        assert 8 <= point["mlp.dim"] <= 128
+        assert 10 <= point["mlp.max_history"] <= 60
+        assert point["linear.l2"] in (200, 500, 1000)
+    assert {point["own+linear.family"] for point in points} == set(USUAL)
+    assert {point["own+linear.clock"] for point in points if "own+linear.clock" in point} == set(AXES)
+    assert {point["recent.clock"] for point in points if "recent.clock" in point} == {"moments"}
+    assert {point["recent.weights"] for point in points} == {True, False}
+    assert {point["linear.variant"] for point in points} == {"ease", "next"}
+
+
+def test_a_key_of_two_terms_gives_both_the_same() -> None:
+    full = space(FULL)
+    for point in suggested(full):
+        model = full.apply(MODEL, point)
+        own, linear, recent, mlp = model.terms
+        assert own.forgetting == linear.forgetting
+        assert own.weight == linear.weight == point["own+linear.weight"]
+        assert recent.weight == 0.1
+        assert recent.weights is point["recent.weights"]
+        assert mlp.forgetting == MODEL.terms[3].forgetting
+        assert own.weights is True
+    assert MODEL.terms[0].weight == 1.0
+
+
+@pytest.mark.parametrize("clock", AXES)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("none", "saturating")])
+def test_the_half_life_is_kept_whatever_the_family(family: str, clock: str) -> None:
+    slot = space({"own": {"forgetting": {}}})
+    name = {"time": "half_life_days", "moments": "half_life_moments"}[clock]
+    other = {"time": "half_life_moments", "moments": "half_life_days"}[clock]
+    point = {
+        "own.family": family,
+        "own.clock": clock,
+        f"own.{name}": 12.5,
+        "own.exponent": 0.4,
+        "own.shape": 0.7,
+        "own.floor": 0.2,
+        f"own.{other}": 99.0,
+    }
+    curve = build(slot.apply(MODEL, point).terms[0].forgetting)
+    assert (curve.family, curve.clock) == (family, clock)
+    assert curve.half_life == pytest.approx(12.5, rel=1e-9)
+    expected = {"power": ("exponent", 0.4), "weibull": ("shape", 0.7), "floor": ("floor", 0.2)}
+    if family in expected:
+        name, value = expected[family]
+        assert curve.values[name] == value
+
+
+ALL: dict[str, Any] = {
+    "own": {"forgetting": {"family": list(FAMILIES), "clock": ["time", "moments", "both"]}},
+}
+
+
+def test_every_family_and_clock_can_be_searched() -> None:
+    wide = space(ALL)
+    wide.check(MODEL)
+    assert [point["own.family"] for point in wide.starts()] == list(FAMILIES)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in wide.starts():
+        study.enqueue_trial(point)
+        assert wide.suggest(study.ask()) == point
+    points = suggested(wide, 400)
+    assert {(point["own.family"], point.get("own.clock")) for point in points} == {
+        ("none", None),
+        *((name, clock) for name in FAMILIES if name != "none" for clock in ("time", "moments", "both")),
+    }
+    ranges = {"power": ("exponent", 0.25, 2.0), "weibull": ("shape", 0.3, 1.5), "floor": ("floor", 0.01, 0.4)}
+    for point in points:
+        curve = build(wide.apply(MODEL, point).terms[0].forgetting)
+        assert (curve.family, curve.clock) == (point["own.family"], point.get("own.clock", "time"))
+        shapes = {name for name, _, _ in ranges.values() if f"own.{name}" in point}
+        assert shapes == ({ranges[curve.family][0]} if curve.family in ranges else set())
+        if curve.family in ranges:
+            name, low, high = ranges[curve.family]
+            assert low <= point[f"own.{name}"] <= high
+            assert curve.values[name] == pytest.approx(point[f"own.{name}"])
+
+
+def test_both_clocks_have_a_half_life_each() -> None:
+    both = space({"own": {"forgetting": {"family": ["power"], "clock": ["both"]}}})
+    [none, start] = both.starts()
+    assert set(none) == {"own.family"}
+    assert start == {
+        "own.family": "power",
+        "own.clock": "both",
+        "own.half_life_days": pytest.approx(math.sqrt(0.5 * 365)),
+        "own.half_life_moments": pytest.approx(5.0),
+        "own.exponent": pytest.approx(math.sqrt(0.5)),
+    }
+    point = start | {"own.half_life_days": 9.0, "own.half_life_moments": 4.0, "own.exponent": 0.5}
+    curve = both.apply(MODEL, point).terms[0].forgetting
+    assert curve.model_dump(exclude={"learn", "scope", "stretch"}) == {
+        "family": "power",
+        "clock": "both",
+        "tau": pytest.approx(3.0),
+        "exponent": 0.5,
+        "moments": {
+            "family": "geometric",
+            "clock": "moments",
+            "rate": pytest.approx(0.5**0.25),
+            "learn": False,
+            "scope": "all",
+            "stretch": {},
+        },
+    }
+    with pytest.raises(ValidationError, match="`half_life` must give a range for the clock 'moments'"):
+        ForgettingSpace(clock=("both",), half_life={"time": (1.0, 2.0)})
+
+
+def test_a_search_over_curves_leaves_scope_and_learning_as_they_are() -> None:
+    forgetting = {"family": "power", "tau": 1, "exponent": 1, "scope": "category", "stretch": {"tea": 2.0}}
+    slot = space({"own": {"forgetting": {"family": ["power", "hyperbolic", "weibull"]}}})
+    for learn, by_family in (
+        (True, {"power": True, "hyperbolic": True, "weibull": True}),
+        (["exponent", "tau"], {"power": ("exponent", "tau"), "hyperbolic": ("tau",), "weibull": ("tau",)}),
+        (["exponent"], {"power": ("exponent",), "hyperbolic": False, "weibull": False}),
+    ):
+        model = ModelSettings.model_validate(
+            {"terms": [{"kind": "own", "forgetting": {**forgetting, "learn": learn}}]}
+        )
+        none, *points = slot.starts()
+        assert slot.apply(model, none).terms[0].forgetting.model_dump() == {
+            "family": "none",
+            "clock": "time",
+            "learn": False,
+            "scope": "all",
+            "stretch": {},
+        }
+        for point in points:
+            found = slot.apply(model, point).terms[0].forgetting
+            assert found.learn == by_family[found.family]
+            assert (found.scope, found.stretch) == ("category", {"tea": 2.0})
+
+
+def test_without_forgetting_all_but_the_curves_is_searched() -> None:
+    bare = space(FULL).without_forgetting()
+    [start] = bare.starts()
+    assert sorted(start) == [
+        "linear.l2",
+        "linear.variant",
+        "mlp.dim",
+        "mlp.max_history",
+        "own+linear.weight",
+        "recent.weights",
+    ]
+    for point in suggested(bare, 5):
+        assert point.keys() == start.keys()
+        model = bare.apply(MODEL.without_forgetting(), point)
+        assert {term.forgetting.family for term in model.terms} == {"none"}
+    assert space(FULL).root["own+linear"].forgetting is not None
+
+
+def test_a_trial_stands_for_the_family_of_its_first_curve() -> None:
+    full = space(FULL)
+    assert full.family_of({"own+linear.family": "power", "recent.family": "none"}) == "power"
+    assert full.family_of({"linear.l2": 3}) == "none"
+
+
+def test_a_space_survives_json() -> None:
+    full = space(FULL)
+    again = Space.model_validate_json(full.model_dump_json())
+    assert again.starts() == full.starts()
+    assert suggested(again, 10) == suggested(full, 10)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [{"half_life": {"time": [1e-4, 1]}, "clock": ["time"]}, {"exponent": [1e-3, 1]}, {"exponent": [1, 1e7]}],
+)
+def test_ranges_in_which_a_parameter_would_leave_the_floats_are_refused(beyond: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="must lie between"):
+        ForgettingSpace.model_validate(beyond)
+
+
+@pytest.mark.parametrize("name", ["a/b", "own+linear", "..", "a b"])
+def test_a_name_that_is_no_file_name_or_joins_names_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        ModelSettings.model_validate({"terms": [{"kind": "own", "name": name}]})
+
+
+def test_a_setting_inside_a_block_is_searched_by_the_names_on_the_way() -> None:
+    inside = space(
+        {"mlp": {"training.rate": [0.01, 0.02], "training.loss.negatives": {"low": 8, "high": 64}}}
+    )
+    inside.check(MODEL)
+    model = inside.apply(MODEL, {"mlp.training.rate": 0.02, "mlp.training.loss.negatives": 16})
+    before, after = (one.terms[3].model_dump() for one in (MODEL, model))
+    assert (after["training"]["rate"], after["training"]["loss"]["negatives"]) == (0.02, 16)
+    after["training"]["rate"] = before["training"]["rate"]
+    after["training"]["loss"]["negatives"] = before["training"]["loss"]["negatives"]
+    assert after == before
+    assert suggested(inside, 1)[0].keys() == {"mlp.training.rate", "mlp.training.loss.negatives"}
+
+
+@pytest.mark.parametrize("name", ["training.speed", "training.loss.negatives.more", "own.age", "dim.low"])
+def test_a_block_without_such_a_setting_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"`mlp` has no setting '{name}' to search"):
+        space({"mlp": {name: [1, 2]}}).check(MODEL)
+    with pytest.raises(ValueError, match="greater than 0"):
+        space({"mlp": {"training.rate": {"low": -1.0, "high": 1.0}}}).check(MODEL)

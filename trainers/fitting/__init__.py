@@ -1,0 +1,1 @@
+"""Fits of terms on Ray Train: pretraining and fine-tuning, what is asked of the workers, what is kept on disk."""
