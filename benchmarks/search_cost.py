@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.plain import fit_and_evaluate
 from benchmarks.search_warprec import HEAD
 from harness.settings import RunSettings, load
-from harness.workshop import Workshop
+from harness.steps.workshop import Workshop
 from trainers import cluster
 from trainers.model import ModelSettings
 

@@ -28,8 +28,8 @@ import torch
 from benchmarks.rivals.libraries import MODELS, ListScorer, run
 from benchmarks.rivals.measure import say, values
 from harness.settings import load
-from harness.stage import Stage
-from harness.workshop import Workshop
+from harness.steps.stage import Stage
+from harness.steps.workshop import Workshop
 from trainers.encoders import Neural
 from trainers.fitting.fits import fit_neural
 from trainers.model import Model, ModelSettings

@@ -35,7 +35,7 @@ from torch.multiprocessing.spawn import spawn
 
 from benchmarks.rivals.measure import say
 from harness.settings import load
-from harness.workshop import Workshop
+from harness.steps.workshop import Workshop
 from trainers.encoders import ENCODERS, Neural
 from trainers.log import PackedLog, TrainingData
 from trainers.model import ModelSettings

@@ -9,8 +9,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import harness.pipeline
-import harness.serving.pyfunc  # noqa: F401  autodoc imports under TYPE_CHECKING, which MLflow's libraries do not bear
 
 project = "Lethe"
 author = "the authors of Lethe"

@@ -1,4 +1,10 @@
-"""What a person drives: configuration, data, the pipeline, the registry, the report, the command line."""
+"""What a person drives: configuration, data, the pipeline, the registry, the report, the command line.
+
+Its rooms: `cli` is the command line; `steps` a run, from the log to the registry (`steps.pipeline` is all of it),
+`commands` and `recommend` what is asked beside a run, `doctor` what a machine lacks; `settings` the configuration,
+`data` the packed log; `gate`, `registry` and `serving` the life of a version; `story` what is told of a run, as plain
+data, and `report` its pages.
+"""
 
 from functools import cache
 

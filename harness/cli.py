@@ -57,7 +57,7 @@ def prepare(config: Config, set_: Changes = None, with_: With = None, as_json: J
 
     Example: lethe prepare configs/quickstart.yaml --set data.memory=2GB
     """
-    from harness.workshop import Workshop
+    from harness.steps.workshop import Workshop
 
     store = Workshop.open(_load(config, set_, with_)).store
     counts = store.counts
@@ -86,8 +86,8 @@ def train(config: Config, set_: Changes = None, with_: With = None, as_json: Jso
 
     Example: lethe train configs/quickstart.yaml --set train.workers=2
     """
+    from harness.steps.workshop import Workshop
     from harness.tables import pairs
-    from harness.workshop import Workshop
 
     settings = _load(config, set_, with_)
     fits = Workshop.open(settings).pretrain()
@@ -103,9 +103,9 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     Example: lethe search configs/quickstart.yaml --set search.trials=64
     """
     from harness.errors import ConfigurationError
-    from harness.searched import search_story
+    from harness.steps.workshop import Workshop
+    from harness.story.search import search_story
     from harness.tables import show_search
-    from harness.workshop import Workshop
 
     settings = _load(config, set_, with_)
     if settings.search is None:
@@ -131,8 +131,8 @@ def finetune(config: Config, set_: Changes = None, with_: With = None, as_json: 
     Example: lethe finetune configs/quickstart.yaml --set finetune.window_days=30
     """
     from harness.errors import ConfigurationError
+    from harness.steps.workshop import Workshop
     from harness.tables import pairs
-    from harness.workshop import Workshop
 
     settings = _load(config, set_, with_)
     if settings.finetune is None:
@@ -161,7 +161,7 @@ def evaluate(
 
     Example: lethe evaluate configs/quickstart.yaml --stage val --json
     """
-    from harness.evaluating import evaluate_configuration
+    from harness.commands.evaluating import evaluate_configuration
     from harness.tables import show_evaluation
 
     _emit(evaluate_configuration(_load(config, set_, with_), stage, model), as_json, show_evaluation)
@@ -183,7 +183,7 @@ def compare(
 
     Example: lethe compare configs/quickstart.yaml 1 2 --model champion --out compare.html
     """
-    from harness.comparing import Comparison
+    from harness.commands.comparing import Comparison
     from harness.report import comparison
     from harness.tables import show_comparison
 
@@ -239,7 +239,7 @@ def promote(
 
     Example: lethe promote configs/quickstart.yaml candidate
     """
-    from harness.evaluating import promote_version
+    from harness.commands.evaluating import promote_version
     from harness.tables import show_decision
 
     _emit(promote_version(_load(config, set_, with_), version), as_json, show_decision)
@@ -251,7 +251,7 @@ def rollback(config: Config, set_: Changes = None, with_: With = None, as_json: 
 
     Example: lethe rollback configs/quickstart.yaml
     """
-    from harness.evaluating import registry_of
+    from harness.steps.registered import registry_of
     from harness.tables import pairs
 
     was, now = registry_of(_load(config, set_, with_)).rollback()
@@ -275,11 +275,12 @@ def models(
 
     Example: lethe models online-retail --diff champion candidate
     """
+    from harness.commands.evaluating import list_models
     from harness.errors import ConfigurationError
-    from harness.evaluating import list_models, registered
     from harness.registry import tables as version_tables
     from harness.registry import versions
     from harness.registry.registry import Registry
+    from harness.steps.registered import registered
     from harness.tables import show_models
 
     if show is None and diff is None:
@@ -320,13 +321,13 @@ def report(
 
     Example: lethe report configs/quickstart.yaml --change champion candidate --out change.html
     """
-    from harness.publishing import write_report
+    from harness.steps.publishing import write_report
     from harness.tables import pairs, show_change
 
     settings = _load(config, set_, with_)
     if change is None:
         return _emit({"report": str(write_report(settings))}, as_json, pairs)
-    from harness.changing import Change
+    from harness.commands.changing import Change
     from harness.report import change as changed
 
     result = Change(settings, *change, users=users, at=at, k=k).answer()
@@ -350,7 +351,7 @@ def run(
 
     Example: lethe run configs/quickstart.yaml
     """
-    from harness import pipeline
+    from harness.steps import pipeline
     from harness.tables import show_run
 
     _emit(pipeline.run(_load(config, set_, with_), config, fresh=fresh), as_json, show_run)

@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from evaluators import Csr, Facts
 from evaluators.ranks import answer
 from harness.settings import load
-from harness.stage import Stage
-from harness.workshop import Workshop
+from harness.steps.stage import Stage
+from harness.steps.workshop import Workshop
 from trainers.log import ranges
 
 ROOT = Path(__file__).parent.parent.parent

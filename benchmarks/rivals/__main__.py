@@ -20,10 +20,10 @@ from benchmarks.rivals import libraries, table
 from benchmarks.rivals.base import Floats
 from benchmarks.rivals.grids import RIVALS
 from benchmarks.rivals.measure import Book, measured, say, values
-from harness.evaluating import foreign, registry_of, saw_test
 from harness.settings import RunSettings, load
-from harness.stage import Stage
-from harness.workshop import Workshop
+from harness.steps.registered import foreign, registry_of, saw_test
+from harness.steps.stage import Stage
+from harness.steps.workshop import Workshop
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from harness.serving.known import KnownUsers
 from harness.serving.live import LiveState
 from harness.serving.package import Package
 from harness.settings import RunSettings
-from harness.workshop import Workshop
+from harness.steps.workshop import Workshop
 from trainers.log import PackedLog, ranges
 from trainers.serving import UserState
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import evaluators
 from evaluators.ab import Guardrail
 from harness.experiments.settings import AbSettings
-from harness.stage import Stage
+from harness.steps.stage import Stage
 
 
 def replay(

@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 from harness.data import open_store
 from harness.data.disk import locked
 from harness.errors import ConfigurationError, IncompleteError
-from harness.evaluating import registry_of
 from harness.files import write_json
-from harness.fitting import fits_the_cluster
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
-from harness.workshop import Workshop
+from harness.steps.fitting import fits_the_cluster
+from harness.steps.registered import registry_of
+from harness.steps.workshop import Workshop
 from trainers import cluster
 from trainers.remote import reason
 from trainers.storage.files import whole

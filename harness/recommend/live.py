@@ -9,13 +9,13 @@ import numpy as np
 
 from harness.data import prepare
 from harness.errors import ConfigurationError
-from harness.evaluating import registry_of
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
 from harness.serving.live import LiveState
 from harness.serving.package import Reader
 from harness.settings import RunSettings
-from harness.workshop import Workshop
+from harness.steps.registered import registry_of
+from harness.steps.workshop import Workshop
 
 CHUNK = 1000  # events taken in at once
 

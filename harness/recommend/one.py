@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ConfigurationError
-from harness.evaluating import registry_of
 from harness.recommend.moment import moment_of, told
 from harness.serving.expected import expected
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings
-from harness.workshop import Workshop
+from harness.steps.registered import registry_of
+from harness.steps.workshop import Workshop
 from trainers.explanation import Share, explain
 from trainers.histories import Histories
 

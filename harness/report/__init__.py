@@ -14,7 +14,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
 - `search`: `trials`, `control_trials`, `failed`, `stopped`, `scheduler`, `warm_start` {`from`, `known`, `skipped`},
-  `epochs` (null: not counted), `schedule`: null or what `harness.schedules.schedule_story` returns,
+  `epochs` (null: not counted), `schedule`: null or what `harness.story.schedules.schedule_story` returns,
   `failures` [{`trial`, `error`}], `best` {`trial`,
   `value`, `params`}, `history` [{`trial`, `value` (null: failed or stopped), `stopped` {`at`,
   `value`}, `family`, `control`, `params`, `rounds`
@@ -26,18 +26,19 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
 - `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,
   `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...], `parts`: only where heads or states
   have curves of their own, [{`name`, `clock`, `params`, `half_life`, `unit`, `curve`}]}}]
-- `fading`: what `harness.fading.fading` returns
+- `fading`: what `harness.story.fading.fading` returns
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`
 - `evaluation`: `protocol`, `stage`, `queries`, `users`, `catalogue`, `metrics` {metric: estimate},
   `segments` {`recency` | `history` | `cold` | `adaptation` | `novelty` | `popularity` | `category`:
   {bucket: {`queries`, `users`, `metrics`}}}, `audit`
   (`leaks`, `verdict`, `findings` and `notices` [{`name`, `count`, `sentence`}], counts and shares),
-  `rolling` (only of that protocol): what `harness.rolling.rolled` returns
+  `rolling` (only of that protocol): what `harness.steps.rolling.rolled` returns
 - `models` {`candidate` | `none` | `trend` | `champion`: {metric: estimate}}; `comparisons` [{`against`,
   metric: difference}], where `against` is a key of `models`, with a version after it or not (``champion
   v3``)
-- `calibration`: what `harness.calibration.calibration` returns; `examples`: what `harness.examples.examples` returns
+- `calibration`: what `harness.steps.calibration.calibration` returns; `examples`: what
+  `harness.story.people.examples` returns
 - `ab`: what `evaluators.ab.Experiment.to_dict` returns; also, if given, `names` (the models of arms A and
   B) and `outcome` (what is compared)
 - `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`

@@ -14,7 +14,7 @@ Result = Mapping[str, Any]
 
 
 def page(result: Result) -> Page:
-    """The page of what `harness.changing.Change.answer` returns."""
+    """The page of what `harness.commands.changing.Change.answer` returns."""
     before, after = result["before"], result["after"]
     return Page(
         "Lethe: what would change",

@@ -22,7 +22,7 @@ DASHES: Sequence[Any] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 
 
 def page(result: Result, name: str) -> Page:
-    """The page of what `harness.comparing.Comparison.answer` returns."""
+    """The page of what `harness.commands.comparing.Comparison.answer` returns."""
     return Page(
         "Lethe comparison",
         name,

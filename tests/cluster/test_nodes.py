@@ -38,7 +38,7 @@ DRIVER = """
 import json, sys
 import numpy as np
 from harness.settings import load
-from harness.workshop import Workshop
+from harness.steps.workshop import Workshop
 
 workshop = Workshop.open(load(sys.argv[1]))
 model = workshop.settings.model

@@ -119,7 +119,7 @@ def test_a_full_disk_is_one_line_and_code_1(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device", "/full/disk")
 
-    monkeypatch.setattr("harness.workshop.prepare", full)
+    monkeypatch.setattr("harness.steps.workshop.prepare", full)
     said = lethe("prepare", str(config), "--json")
     assert (said.code, said.out) == (1, "")
     assert said.last == "lethe: [Errno 28] No space left on device: '/full/disk'"

@@ -47,7 +47,7 @@ def test_what_a_kill_leaves_of_a_search_is_taken_up(
     forgetting[4].write_text('{"value": 0.9')
     values = forgetting[5].with_suffix(".npy")
     values.write_bytes(values.read_bytes()[:50])
-    with away(left / "mlflow.db", "harness.searching.search"):
+    with away(left / "mlflow.db", "harness.steps.searching.search"):
         assert_it_goes_on(left, finished, capfd, half=half)
 
 
@@ -110,7 +110,7 @@ def test_a_database_that_is_lost_after_the_search_loses_no_trial(
     left: Path, finished: Finished, lethe: Command, quick: None
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in left.glob(".lethe/runs/*/trials/*.json")}
-    with away(left / "mlflow.db", "harness.pipeline.publish", back=False):
+    with away(left / "mlflow.db", "harness.steps.pipeline.publish", back=False):
         said = lethe("run", "tiny.yaml", "--json")
     assert (said.code, said.out) == (1, "")
     assert said.last.startswith("lethe: the registry: ")

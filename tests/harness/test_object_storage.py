@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.settings import load
-from harness.workshop import Workshop
+from harness.steps.workshop import Workshop
 from tests.harness.conftest import Command
 from tests.storage import ENVIRONMENT, Storage
 from trainers.storage.place import CACHE

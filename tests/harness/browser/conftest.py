@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from harness import pipeline, report
-from harness.changing import Change
-from harness.comparing import Comparison
+from harness import report
+from harness.commands.changing import Change
+from harness.commands.comparing import Comparison
 from harness.report import change, comparison
 from harness.settings import load
+from harness.steps import pipeline
 from tests.harness.conftest import CLOSED
 from tests.harness.report.sample import CONFIG, summary
 

@@ -11,8 +11,8 @@ import evaluators
 from harness.experiments.replay import before_the_cut, replay
 from harness.experiments.settings import AbSettings
 from harness.settings import load
-from harness.stage import Stage
-from harness.workshop import Workshop
+from harness.steps.stage import Stage
+from harness.steps.workshop import Workshop
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from evaluators import off_policy
-from harness.evaluating import evaluate_configuration
+from harness.commands.evaluating import evaluate_configuration
 from harness.settings import load
 from tests.harness.conftest import Command
 

@@ -14,7 +14,7 @@ import pytest
 from harness.data import DataSettings, Store, prepare
 from harness.serving.package import Package, Reader
 from harness.splits import SplitSettings
-from harness.stage import ForeignScorer, ModelScorer, Stage
+from harness.steps.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
 from trainers.log import LAYOUT
 from trainers.model import Model

@@ -23,8 +23,9 @@ TRUTHS: dict[str, Forgetting] = {
     "power": curve("power", tau=1.0, exponent=0.7),
     "mixture": curve("mixture", half_lives=(1.0, 60.0), shares=(0.8, 0.2)),
 }
-SIZES = {"none": 400, "exponential": 400, "power": 1500, "mixture": 1500}
-"""Users of a simulated log, 50 moments each: power and mixture are alike, and need more to be told apart."""
+SIZES = {"none": (400, 2.0), "exponential": (400, 2.0), "power": (6000, 1.0), "mixture": (1500, 0.5)}
+"""(users, usual days between moments) of a log of 50 moments a user. Power and mixture are alike: what tells them
+apart, and their half-lives, are ages of a day or two, which come from many users or from those who come often."""
 
 
 def gap(one: Floats, other: Floats, users: Ints) -> Any:
@@ -41,8 +42,8 @@ def split(log: PackedLog) -> tuple[Choices, Choices]:
     return Choices.of(data, data.moments(), crowd, **whole), Choices.of(data, after, crowd, **whole)
 
 
-def compared(truth: str, users: int, seed: int) -> Comparison:
-    log = simulated(TRUTHS[truth], users=users, moments=50, own=0.9, seed=seed)
+def compared(truth: str, users: int, seed: int, gap_days: float = 2.0) -> Comparison:
+    log = simulated(TRUTHS[truth], users=users, moments=50, own=0.9, gap=gap_days, seed=seed)
     fitted, held_out = split(log)
     fits = {family: fit(fitted, learnable(family, "time", fitted)) for family in TRUTHS}
     return compare(fits, held_out, gap)
@@ -70,7 +71,8 @@ def test_the_family_that_made_the_log_is_found(truth: str, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("truth", list(TRUTHS))
 def test_the_family_is_found_nine_times_of_ten(truth: str) -> None:
-    found = [compared(truth, SIZES[truth], seed) for seed in range(10)]
+    users, gap_days = SIZES[truth]
+    found = [compared(truth, users, seed, gap_days) for seed in range(10)]
     for each in found:
         check(truth, each)
     assert sum(each.chosen.name == truth for each in found) >= 9
@@ -78,7 +80,7 @@ def test_the_family_is_found_nine_times_of_ten(truth: str) -> None:
         assert sum(each.pays for each in found) <= 1
     else:
         own = [next(s.fit.half_life for s in each.standings if s.name == truth) for each in found]
-        assert np.exp(np.mean(np.log(own))) == pytest.approx(TRUTHS[truth].half_life, rel=0.15)
+        assert sum(life == pytest.approx(TRUTHS[truth].half_life, rel=0.15) for life in own) >= 9
 
 
 @pytest.mark.slow
