@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.forgetting_table.picture import draw
-from benchmarks.forgetting_table.plan import Plan
+from benchmarks.forgetting_table.plan import NONE, Plan
 from benchmarks.forgetting_table.results import Results
+from harness.report.words import duration, duration_interval
 
-UNITS = {"time": "d", "moments": "moments"}
+UNITS = {"time": "days", "moments": "moments"}
 
 
 def write(out: Path, source: Path, plan: Plan, results: dict[str, Results]) -> None:
@@ -28,6 +29,7 @@ def write(out: Path, source: Path, plan: Plan, results: dict[str, Results]) -> N
         "alone, fitted to training moments and judged on validation queries.",
         "",
     ]
+    lines += _overview(plan, results)
     missing = []
     for name, found in results.items():
         if not found.curves:
@@ -40,6 +42,58 @@ def write(out: Path, source: Path, plan: Plan, results: dict[str, Results]) -> N
     if missing:
         lines += [f"Not measured yet: {', '.join(missing)}.", ""]
     out.write_text("\n".join(lines))
+
+
+def _overview(plan: Plan, results: dict[str, Results]) -> list[str]:
+    """All data sets side by side, and of which terms forgetting pays."""
+    known = {name: found for name, found in results.items() if found.curves and found.terms}
+    if not known:
+        return []
+    rows = [
+        ["", *known],
+        ["---"] * (len(known) + 1),
+        ["curve, by likelihood", *(_simplest(of) for of in known.values())],
+    ]
+    verdicts: dict[str, list[str]] = {"pays": [], "makes no difference told from chance": [], "harms": []}
+    for term in dict.fromkeys(term for found in known.values() for term in found.terms):
+        row = [f"`{term}`"]
+        for name, found in known.items():
+            if not (each := found.terms.get(term)) or len(each["curves"]) < 2:
+                row.append("")
+                continue
+            curve, gain = _forgetting(each)
+            best = max(found.terms, key=lambda label: found.terms[label]["figure"][0])
+            figure = f"{each['figure'][0]:.4f}"
+            row.append(f"{f'**{figure}**' if term == best else figure}; {curve} {_span(gain)}")
+            verdict = (
+                "pays" if gain[1] > 0 else "harms" if gain[2] < 0 else "makes no difference told from chance"
+            )
+            verdicts[verdict].append(f"`{term}` on {name}")
+        rows.append(row)
+    return [
+        "## Which wins where",
+        "",
+        "By term, NDCG@10 on test under the curve that validation chose, `none` among them (bold: the best term); "
+        "after it, the curve with forgetting that validation liked best, and its NDCG@10 less that of `none`.",
+        "",
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        *(f"- Forgetting {verdict}: {', '.join(of)}." for verdict, of in verdicts.items() if of),
+        "",
+    ]
+
+
+def _simplest(found: Results) -> str:
+    """The curve that likelihood chooses, and its half-lives."""
+    chosen = found.curves["chosen"]
+    return f"{chosen}, {_lives(found.curves['standings'][chosen]['half_life'])}"
+
+
+def _forgetting(term: dict[str, Any]) -> tuple[str, list[float]]:
+    """The curve that validation liked best beside `none`, and what it gained on test."""
+    curves = {curve: of for curve, of in term["curves"].items() if curve != NONE}
+    best = max(curves, key=lambda curve: curves[curve]["validation"])
+    return best, curves[best]["over_none"]
 
 
 def _curves(curves: dict[str, Any]) -> list[str]:
@@ -116,8 +170,10 @@ def _lives(lives: dict[str, list[float]]) -> str:
 def _life(clock: str, value: float, low: float, high: float) -> str:
     if not math.isfinite(value):
         return "never"
-    ends = "" if not math.isfinite(high) else f" [{low:.3g}, {high:.3g}]"
-    return f"{value:.3g} {UNITS[clock]}{ends or ' (not determined)'}"
+    unit = UNITS[clock]
+    if not math.isfinite(high):
+        return f"{duration(value, unit)} (not determined)"
+    return duration_interval(value, low, high, unit)
 
 
 def _span(values: list[float]) -> str:

@@ -108,7 +108,8 @@ def settings(pairs: Mapping[str, Any] | None) -> str:
 
 
 def _amount(value: float, one: str) -> str:
-    text = f"{value:,.0f}" if value >= 10 else f"{value:.1f}".removesuffix(".0")
+    few = f"{value:.1f}" if value >= 0.05 else f"{value:.1g}"  # or it would be 0.0
+    text = f"{value:,.0f}" if value >= 10 else few.removesuffix(".0")
     return f"{text} {one if text == '1' else one + 's'}"
 
 

@@ -20,6 +20,7 @@ from harness.report import words
         (1 / 24, "days", "1 hour"),
         (10 / 1440, "days", "10 minutes"),
         (5 / 86400, "days", "5 seconds"),
+        (0.02 / 86400, "days", "0.02 seconds"),
         (3.2, "moments", "3.2 moments"),
         (1.0, "moments", "1 moment"),
         (None, "days", "no half-life"),
