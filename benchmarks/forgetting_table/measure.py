@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,14 @@ class Bench:
         return self._asked(asked, term, encoder)
 
     def _learned(self, term: TermSettings, cell: Cell) -> tuple[dict[str, Any], Values]:
-        """A neural term learns its curve by gradient, for as many epochs as validation finds best."""
-        curve = self.plan.curve(cell.family, cell.clock)
+        """A neural term learns its curve by gradient, from where likelihood puts it, for as many epochs as validation
+        finds best: from elsewhere a few epochs do not come far enough."""
         if cell.family == NONE:
+            curve: dict[str, Any] = {"family": NONE}
             term = term.without_forgetting()
         else:
-            scope = term.forgetting.scope
-            term = _with(term, {**curve, "learn": True, "scope": scope})
+            curve = self._by_likelihood(cell.family, cell.clock).forgetting.to_dict()
+            term = _with(term, {**curve, "learn": True, "scope": term.forgetting.scope})
         val, test = self.stages["val"], self.stages["test"]
         data = replace(val.training, validation=val.queries)
         encoder, trained = fit_neural(term, data, repeats=self.repeats, seed=cell.seed)
@@ -93,6 +95,22 @@ class Bench:
         about = {"curve": curve, "validation": validation, "trials": 1, "epochs": trained.best_epoch}
         return about, self._asked(test, term, again)
 
+    def _by_likelihood(self, family: str, clock: str) -> CurveFit:
+        """The curve fitted to the choices of training moments."""
+        training, _ = self._choices
+        return fit(training, learnable(family, clock, training))
+
+    @cached_property
+    def _choices(self) -> tuple[Choices, Choices]:
+        """Those of training moments, and those of validation queries."""
+        val = self.stages["val"]
+        crowd = Crowd.of(val.training)
+        training, held_out = (
+            Choices.of(val.training, queries, crowd, repeats=self.repeats, sample=self.plan.sample)
+            for queries in (val.training.moments(), val.queries)
+        )
+        return training, held_out
+
     def _asked(self, stage: Stage, term: TermSettings, encoder: Encoder) -> Values:
         model = Model(ModelSettings(terms=(term,)), [encoder], encoder.items)
         return stage.evaluate(model, (METRIC,), ()).values[METRIC]
@@ -101,16 +119,11 @@ class Bench:
         """The curves fitted to the choices of training moments by likelihood and judged on those of validation queries:
         {"chosen", "pays", "standings": {`family/clock`, the best first: {"log_likelihood", "behind", "gain", "apart",
         "half_life", "curve"}}}."""
-        val = self.stages["val"]
-        crowd = Crowd.of(val.training)
-        training, held_out = (
-            Choices.of(val.training, queries, crowd, repeats=self.repeats, sample=self.plan.sample)
-            for queries in (val.training.moments(), val.queries)
-        )
         fitted = {
-            curve_name(family, clock): fit(training, learnable(family, clock, training))
+            curve_name(family, clock): self._by_likelihood(family, clock)
             for family, clock in self.plan.curves.pairs()
         }
+        _, held_out = self._choices
         found = compare(fitted, held_out, evaluators.paired)
         standings = {
             each.name: {

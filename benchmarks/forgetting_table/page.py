@@ -23,10 +23,10 @@ def write(out: Path, source: Path, plan: Plan, results: dict[str, Results]) -> N
         f"Made by `python -m benchmarks.forgetting_table {source}`; each part says when and with what.",
         "",
         f"Every curve of a closed-form term had {plan.trials} fits on validation, of a neural term one training in "
-        "which the curve is learned by gradient; the chosen one was fitted anew before the test cut and asked all test "
-        f"queries once (protocol `successive`, full catalogue, NDCG@10, means over {len(plan.seeds)} seed(s)). "
-        "Intervals are 95 % and resample users. A likelihood is of held-out choices, in nats an event: the curve "
-        "alone, fitted to training moments and judged on validation queries.",
+        "which the curve is learned by gradient from where likelihood puts it; the chosen one was fitted anew before "
+        "the test cut and asked all test queries once (protocol `successive`, full catalogue, NDCG@10, means over "
+        f"{len(plan.seeds)} seed(s)). Intervals are 95 % and resample users. A likelihood is of held-out choices, in "
+        "nats an event: the curve alone, fitted to training moments and judged on validation queries.",
         "",
     ]
     lines += _overview(plan, results)

@@ -55,8 +55,8 @@ class Plan(BaseModel):
 
     Attributes:
         data: by name, the data sets.
-        terms: what each model is, alone; closed forms search their curve, neural terms learn it from where the search
-            space begins. `own` is left out where nothing is taken twice.
+        terms: what each model is, alone; closed forms search their curve, neural terms learn it from where likelihood
+            puts it. `own` is left out where nothing is taken twice.
         curves: which curves; `none` is always there.
         neural: of neural terms, each of whose curves is a training; the same by default.
         space: the ranges that are searched.
