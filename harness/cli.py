@@ -114,9 +114,8 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     fits = workshop.pretrain()
     found, control = workshop.search(fits)
     best = found.settings(found.ranking[0])
-    if (
-        settings.search.population
-    ):  # trained from the start, a schedule earns what it earned in the search, or it says
+    if settings.search.population:
+        # Trained from the start, a schedule earns what it earned in the search, or it says so.
         fits = workshop.serving([best, control.settings(control.ranking[0])], fits)
     result = search_story(workshop, found, control, fits) | {
         "model": best.model_dump(mode="json", exclude_none=True)
