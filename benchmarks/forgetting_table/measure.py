@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from trainers.curves.likelihood import CurveFit, fit
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.fitting.fits import fit_neural, fit_term
 from trainers.model import Model, ModelSettings
+from trainers.storage.files import whole
 
 METRIC = "ndcg@10"
 Values = npt.NDArray[np.float64]
@@ -157,10 +157,8 @@ def _with(term: TermSettings, curve: dict[str, Any]) -> TermSettings:
 def save(file: Path, about: dict[str, Any], values: Values) -> None:
     """Whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
-    with partial.open("wb") as stream:
+    with whole(file) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, about=json.dumps(about), values=values)
-    os.replace(partial, file)
 
 
 def read(file: Path) -> tuple[dict[str, Any], Values]:

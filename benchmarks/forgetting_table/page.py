@@ -12,6 +12,7 @@ from benchmarks.forgetting_table.results import Results
 from harness.report.words import duration, duration_interval
 
 UNITS = {"time": "days", "moments": "moments"}
+UNTOLD = "makes no difference told from chance"
 
 
 def write(out: Path, source: Path, plan: Plan, results: dict[str, Results]) -> None:
@@ -54,20 +55,18 @@ def _overview(plan: Plan, results: dict[str, Results]) -> list[str]:
         ["---"] * (len(known) + 1),
         ["curve, by likelihood", *(_simplest(of) for of in known.values())],
     ]
-    verdicts: dict[str, list[str]] = {"pays": [], "makes no difference told from chance": [], "harms": []}
-    for term in dict.fromkeys(term for found in known.values() for term in found.terms):
+    best = {name: max(of.terms, key=lambda term: of.terms[term]["figure"][0]) for name, of in known.items()}
+    verdicts: dict[str, list[str]] = {"pays": [], UNTOLD: [], "harms": []}
+    for term in (term.label for term in plan.terms if any(term.label in of.terms for of in known.values())):
         row = [f"`{term}`"]
         for name, found in known.items():
             if not (each := found.terms.get(term)) or len(each["curves"]) < 2:
                 row.append("")
                 continue
             curve, gain = _forgetting(each)
-            best = max(found.terms, key=lambda label: found.terms[label]["figure"][0])
             figure = f"{each['figure'][0]:.4f}"
-            row.append(f"{f'**{figure}**' if term == best else figure}; {curve} {_span(gain)}")
-            verdict = (
-                "pays" if gain[1] > 0 else "harms" if gain[2] < 0 else "makes no difference told from chance"
-            )
+            row.append(f"{f'**{figure}**' if term == best[name] else figure}; {curve} {_span(gain)}")
+            verdict = "pays" if gain[1] > 0 else "harms" if gain[2] < 0 else UNTOLD
             verdicts[verdict].append(f"`{term}` on {name}")
         rows.append(row)
     return [

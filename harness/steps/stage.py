@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from trainers.log import PackedLog, Queries, TrainingData
 from trainers.model import Model
 
 StageName = Literal["val", "test"]
+Divided = TypeVar("Divided", evaluators.Split, list[evaluators.Split])
 BLOCK = 256  # queries scored and ranked at once
 KEPT_EVENTS = 5_000_000  # 400 MB of histories
 
@@ -76,7 +78,7 @@ class Stage:
     def of(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> Stage:
         """Split the store; `DataError` where nothing is left to fit on or to ask."""
         try:
-            split = _split(store, settings, stage, repeats)
+            split = _divided(evaluators.split, store, settings, stage, repeats)
         except ValueError as error:
             raise DataError(f"{stage}: {error}") from None
         return cls(store, split, repeats, settings)
@@ -85,15 +87,7 @@ class Stage:
     def rolls(cls, store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> list[Stage]:
         """A stage for each cut of the protocol, oldest first: all but the last end where the next begins."""
         try:
-            splits = evaluators.rolls(
-                *_arrays(store),
-                store.counts.items,
-                protocol=settings.rule(),
-                stage=stage,
-                cuts=settings.cuts,
-                repeats=repeats,
-                horizon=settings.ahead(),
-            )
+            splits = _divided(evaluators.rolls, store, settings, stage, repeats)
         except ValueError as error:
             raise DataError(f"{stage}: {error}") from None
         return [cls(store, split, repeats, settings) for split in splits]
@@ -221,7 +215,8 @@ class Stage:
         tuned_on = None
         if self.split.stage == "test":
             with contextlib.suppress(ValueError):  # no validation query, no choice
-                tuned_on = _split(self.store, self.settings, "val", self.repeats).queries
+                val = _divided(evaluators.split, self.store, self.settings, "val", self.repeats)
+                tuned_on = val.queries
         return evaluators.audit(self.split, *_arrays(self.store), tuned_on=tuned_on)
 
     def report(self, evaluation: evaluators.Evaluation, how: Intervals) -> dict[str, Any]:
@@ -255,8 +250,11 @@ def _arrays(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32],
     return np.asarray(store.offsets), np.asarray(store.items), np.asarray(store.times)
 
 
-def _split(store: Store, settings: SplitSettings, stage: StageName, repeats: bool) -> evaluators.Split:
-    return evaluators.split(
+def _divided(
+    how: Callable[..., Divided], store: Store, settings: SplitSettings, stage: StageName, repeats: bool
+) -> Divided:
+    """What `evaluators.split` or `evaluators.rolls` makes of a store by its settings."""
+    return how(
         *_arrays(store),
         store.counts.items,
         protocol=settings.rule(),

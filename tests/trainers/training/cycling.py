@@ -14,8 +14,6 @@ from trainers.training.loop import optimise
 from trainers.training.optimise import OptimiseSettings
 
 RECENT = ForgettingSettings(family="exponential", clock="moments", half_life=0.4)
-
-
 OLD_FIRST = ForgettingSettings(family="exponential", half_life=1.5)
 
 
