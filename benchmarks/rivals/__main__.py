@@ -1,7 +1,7 @@
 """Measure rivals on the queries of a configuration.
 
 `python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--search tau,l2] [--seeds 3]
-[--epochs 5,10] [--model CONFIG|version|values.npz]` writes
+[--epochs 5,10] [--length 50] [--model CONFIG|version|values.npz]` writes
 `benchmarks/results/rivals-<configuration>.json` and prints a table.
 
 Settings are chosen on validation, test is read once; what is measured already is found. `--model` adds paired
@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument("--model", help="a configuration, a version, or an .npz with `ndcg`")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each library model on test")
     parser.add_argument("--epochs", help="of library models, to choose from on validation, as in 5,10,20")
+    parser.add_argument(
+        "--length", type=int, help="of library models: the last events of a history they read"
+    )
     asked = parser.parse_args()
     epochs = tuple(int(epoch) for epoch in asked.epochs.split(",")) if asked.epochs else None
     settings = load(asked.config, asked.set)
@@ -58,7 +61,8 @@ def main() -> None:
                 say(f"{name}:")
                 book.write(name, key, *measured(rival, steps, workshop.val, workshop.test))
         else:
-            libraries.measure(name, book, workshop.val, workshop.test, asked.seeds, epochs)
+            library = libraries.MODELS[name].asked(epochs, asked.length)
+            libraries.measure(name, library, book, workshop.val, workshop.test, asked.seeds)
     if asked.model:
         ours = model_values(asked.model, settings, workshop.test, asked.set)
         book.model(asked.model, ours)

@@ -35,6 +35,11 @@ class Library:
     settings: dict[str, Any]
     epochs: tuple[int, ...]
 
+    def asked(self, epochs: tuple[int, ...] | None, length: int | None) -> Library:
+        """The same with other `epochs` to try, or reading the last `length` events of a history."""
+        settings = {**self.settings, LENGTHS[self.environment]: length} if length else self.settings
+        return replace(self, settings=settings, epochs=epochs or self.epochs)
+
     @property
     def python(self) -> Path:
         return ENVIRONMENTS / self.environment / "bin" / "python"
@@ -44,6 +49,7 @@ class Library:
         return HERE / f"{self.environment}_side.py"
 
 
+LENGTHS = {"rectools": "session_max_len", "recbole": "MAX_ITEM_LIST_LENGTH"}
 TRANSFORMER = {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 100, "batch_size": 64}
 RECBOLE = {"hidden_size": 64, "MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 1024}
 
@@ -100,13 +106,8 @@ def hand_over(stage: Stage, file: Path) -> None:
     )
 
 
-def measure(
-    name: str, book: Book, val: Stage, test: Stage, seeds: int, epochs: tuple[int, ...] | None = None
-) -> None:
+def measure(name: str, library: Library, book: Book, val: Stage, test: Stage, seeds: int) -> None:
     """Find the epochs on validation, read test once for each seed; values per query are means over the seeds."""
-    library = MODELS[name]
-    if epochs:
-        library = replace(library, epochs=epochs)
     what = [name, library.settings, library.epochs]
     key = book.key([*what, seeds])
     if book.found(name, key) is not None:

@@ -16,21 +16,23 @@ PAGE = """# Rivals
 Published recommenders that weigh events by time, on the queries that Lethe answers: protocol `successive`, every query
 after the cut, the whole catalogue ranked, each query answered from the true history up to it, nothing updated after the
 cut. Settings were chosen on validation (`benchmarks/rivals/grids.py` has what was tried; library models: the number of
-epochs), and the chosen ones were fitted anew before the test cut. Intervals are 95 %, from resampling users. Films are
-never recommended again, everything else may be. Ties count against a rival, as they do against Lethe (the lists of
-library models come without ties).
+epochs of those that the machine had time for), and the chosen ones were fitted anew before the test cut. Intervals are
+95 %, from resampling users. Films are never recommended again, everything else may be. Ties count against a rival, as
+they do against Lethe (the lists of library models come without ties).
 
 Test figures of `movielens-100k` and `online-retail` were seen before the grids had their present extent: steps were
 added where validation preferred the end of one, and a step once left out the value that a rival had.
 
     python -m benchmarks.rivals configs/DATA.yaml --set data.events=PATH   # closed forms; `make rivals` for all
+    python -m benchmarks.rivals configs/DATA.yaml --only "SASRec (RecTools)" --epochs 10,20 --length 100
     python -m benchmarks.rivals.table                                      # this page
 
 {table}
 
 ## What validation chose
 
-Bold settings were searched, the others are where a rival starts.
+Bold settings were searched, the others are where a rival starts. Of library models each number of epochs tried has its
+NDCG@10 on validation; where the last one is the best, more epochs might have served the rival.
 
 {settings}
 
@@ -68,7 +70,7 @@ def settings(paths: list[Path]) -> str:
                     f"**{key} {value}**" if key in searched else f"{key} {value}"
                     for key, value in entry["settings"].items()
                 )
-                rows.append([name, f"`{book['data']}`", f"{entry['val']:.4f}", text])
+                rows.append([name, f"`{book['data']}`", f"{entry['val']:.4f}", text + _by_epoch(entry)])
     return _table(rows)
 
 
@@ -81,6 +83,16 @@ def _searched(entry: dict[str, Any]) -> set[str]:
     tried = [trial["settings"] for trial in entry.get("grid", [])]
     several = {key for key in entry["settings"] if len({str(settings.get(key)) for settings in tried}) > 1}
     return several | ({"epochs"} if len(entry.get("epochs", {})) > 1 else set())
+
+
+def _by_epoch(entry: dict[str, Any]) -> str:
+    """What each number of epochs gave on validation, and whether the last was the best."""
+    tried = entry.get("epochs", {})
+    if not tried:
+        return ""
+    steps = ", ".join(f"{epoch}: {val:.4f}" for epoch, val in tried.items())
+    last = max(tried, key=int) == str(entry["settings"]["epochs"])
+    return f" ({steps}{'; the last tried' if last else ''})"
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -138,9 +138,20 @@ def test_a_library_without_its_environment_is_left_out(
     monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(libraries, "ENVIRONMENTS", tmp_path)
     book = Book("tiny", test, tmp_path / "values")
-    libraries.measure("SASRec (RecTools)", book, val, test, 1)
+    libraries.measure("SASRec (RecTools)", libraries.MODELS["SASRec (RecTools)"], book, val, test, 1)
     assert "left out" in capsys.readouterr().err
     assert not book.entries
+
+
+@pytest.mark.parametrize("name", libraries.MODELS)
+def test_a_library_takes_other_epochs_and_a_shorter_history(name: str) -> None:
+    library = libraries.MODELS[name]
+    assert library.asked(None, None) == library
+    other = library.asked((1, 2), 32)
+    assert other.epochs == (1, 2)
+    assert [key for key in other.settings if other.settings[key] != library.settings[key]] == [
+        "session_max_len" if "RecTools" in name else "MAX_ITEM_LIST_LENGTH"
+    ]
 
 
 def test_every_library_has_its_script_and_its_requirements() -> None:

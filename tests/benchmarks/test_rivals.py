@@ -202,3 +202,14 @@ def test_the_table_has_a_row_for_each_rival(tmp_path: Path) -> None:
     file = tmp_path / "rivals-films.json"
     file.write_text(json.dumps(book))
     assert "| A | 0.1000 [0.0500, 0.1500] |" in table.markdown([file])
+
+
+def test_the_table_says_when_more_epochs_might_have_served_a_library(tmp_path: Path) -> None:
+    def book(best: int) -> str:
+        entry = {"settings": {"width": 8, "epochs": best}, "val": 0.25, "epochs": {"5": 0.125, "10": 0.25}}
+        file = tmp_path / "rivals-films.json"
+        file.write_text(json.dumps({"data": "films", "rivals": {"A": entry}}))
+        return table.settings([file])
+
+    assert "| width 8, **epochs 10** (5: 0.1250, 10: 0.2500; the last tried) |" in book(10)
+    assert "| width 8, **epochs 5** (5: 0.1250, 10: 0.2500) |" in book(5)
