@@ -255,8 +255,10 @@ def test_a_state_scores_as_the_history_does(curve: dict[str, Any], scale: str) -
     ],
     ids=str,
 )
-def test_a_bank_scores_as_the_history_does(forgetting: dict[str, Any] | None) -> None:
-    found = compiled(model_of(BANK if forgetting is None else {**BANK, "forgetting": forgetting}))
+@pytest.mark.parametrize("ages", [True, False])
+def test_a_bank_scores_as_the_history_does(forgetting: dict[str, Any] | None, ages: bool) -> None:
+    term = {**BANK, "ages": ages}
+    found = compiled(model_of(term if forgetting is None else {**term, "forgetting": forgetting}))
     for seed in range(3):
         events = stream(seed)
         asked = [events[0][2], *moments_of(events)]  # before anything came, too

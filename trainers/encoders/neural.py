@@ -80,10 +80,9 @@ class NeuralSettings(EncoderSettings):
         return self
 
     def without_forgetting(self) -> Self:
-        none = ForgettingSettings()
         change: dict[str, Any] = {
-            "forgetting": none,
-            "training": self.training.model_copy(update={"forgetting": none}),
+            "forgetting": ForgettingSettings(),
+            "training": self.training.without_forgetting(),
         }
         if self.own:
             change["own"] = OwnLogits(age=False, rank=False)

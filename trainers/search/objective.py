@@ -73,4 +73,4 @@ class Subject:
 
     def without_forgetting(self) -> Subject:
         """The same under `none`."""
-        return Subject(self.model.without_forgetting(), self.space.without_forgetting())
+        return Subject(self.model.without_forgetting(), self.space.without_forgetting(self.model))

@@ -168,6 +168,11 @@ class ForgettingSpace(BaseModel):
                 params[names[name]] = math.sqrt(math.prod(ends))
         return params
 
+    def corners(self, prefix: str) -> list[Params]:
+        """A point for each family on each clock, in the middle of its ranges."""
+        alone = [self.model_copy(update={"clock": (clock,)}) for clock in self.clock]
+        return [slot.start(prefix, family) for family in self.families for slot in alone]
+
     def settings(self, prefix: str, params: Params) -> dict[str, Any]:
         """The forgetting function at a point, as it stands in a configuration."""
         names = self.names(prefix)
@@ -189,9 +194,6 @@ def _axes(clock: str) -> tuple[Axis, ...]:
     return tuple(axis for axis in AXES if clock in (axis, "both"))
 
 
-LOSS_CURVE = "training.forgetting."
-
-
 class TermSpace(BaseModel):
     """What varies in one term, or in several at once: `forgetting`, and any other setting of the term by its name; one
     inside a block by the names on the way to it, as `training.rate`."""
@@ -204,10 +206,6 @@ class TermSpace(BaseModel):
     @property
     def domains(self) -> dict[str, Domain]:
         return self.__pydantic_extra__ or {}
-
-    def without_forgetting(self) -> TermSpace:
-        kept = {name: held for name, held in self.domains.items() if not name.startswith(LOSS_CURVE)}
-        return TermSpace.model_validate(kept)
 
 
 class Space(RootModel[dict[str, TermSpace]]):
@@ -238,8 +236,11 @@ class Space(RootModel[dict[str, TermSpace]]):
                         raise ValueError(
                             f"`search.space.{key}`: the term `{label}` has no setting {name!r} to search."
                         )
-                    for value in domain.samples() if isinstance(domain, Range) else domain:
+                    for value in _samples(domain):
                         _replaced(model, {label: {name: value}})
+        for key, term_space in self.root.items():
+            for point in term_space.forgetting.corners(key) if term_space.forgetting else ():
+                Space({key: TermSpace(forgetting=term_space.forgetting)}).apply(model, point)
 
     def suggest(self, trial: optuna.Trial) -> Params:
         """Ask Optuna for a point."""
@@ -288,13 +289,32 @@ class Space(RootModel[dict[str, TermSpace]]):
                     changes[term.label] = {**changes.get(term.label, {}), **change, **mine}
         return _replaced(model, changes)
 
-    def without_forgetting(self) -> Space:
-        """The same space under `none`: everything but the curves, those in the loss of a network among them."""
-        return Space({key: term.without_forgetting() for key, term in self.root.items()})
+    def without_forgetting(self, model: ModelSettings) -> Space:
+        """The same space under `none`: all that still makes a difference once nothing of `model` is forgotten, which
+        leaves out the curves and whatever else forgets, as the ages that a network reads."""
+        none = model.without_forgetting()
+
+        def differs(key: str, name: str, value: Any) -> bool:
+            changed = _replaced(model, {label: {name: value} for label in key.split("+")})
+            return changed.without_forgetting() != none
+
+        kept = {
+            key: {
+                name: domain
+                for name, domain in term_space.domains.items()
+                if any(differs(key, name, value) for value in _samples(domain))
+            }
+            for key, term_space in self.root.items()
+        }
+        return Space.model_validate(kept)
 
     def family_of(self, params: Params) -> str:
         """The family of a point's first curve: the one that its trial stands for in tables."""
         return next((str(value) for name, value in params.items() if name.endswith(".family")), "none")
+
+
+def _samples(domain: Domain) -> list[Any]:
+    return domain.samples() if isinstance(domain, Range) else list(domain)
 
 
 def _besides(settings: ForgettingSettings, curve: dict[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,8 @@ class ServedRecurrent(Served):
         module = self.module.eval()
         device = module.bias.device
         sums, masses, days = memory.read(at, moment)
-        felt = np.concatenate((np.log(masses + 1e-4), [math.log(days + MINUTE), math.log1p(memory.events)]))
+        idle = [math.log(days + MINUTE)] if module.ages else []
+        felt = np.concatenate((np.log(masses + 1e-4), idle, [math.log1p(memory.events)]))
         with torch.inference_mode():
             states_KD = torch.from_numpy(sums / np.sqrt(masses + 1e-6)[:, None]).float().to(device)
             gate_K = module.gate + module.felt(0.2 * torch.from_numpy(felt).float().to(device))

@@ -36,6 +36,11 @@ class Change(BaseModel):
         held = {name: getattr(self, name) for name in CHANGEABLE}
         return {name: value for name, value in held.items() if value is not None}
 
+    def without_forgetting(self) -> Change | None:
+        """The same without a curve; None where it changes nothing else."""
+        kept = self.model_copy(update={"forgetting": None})
+        return kept if kept.values else None
+
     @model_validator(mode="after")
     def _changes(self) -> Change:
         if not self.values:

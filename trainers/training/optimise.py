@@ -103,6 +103,12 @@ class OptimiseSettings(BaseModel):
             )
         return self
 
+    def without_forgetting(self) -> Self:
+        """The same with every training moment counted alike, however old, from the first epoch to the last."""
+        changes = (change.without_forgetting() for change in self.changes)
+        kept = tuple(change for change in changes if change is not None)
+        return self.model_copy(update={"forgetting": ForgettingSettings(), "changes": kept})
+
     def after(self, epochs: int) -> Self:
         """As it stands in the epoch that follows so many, its changes left as they are."""
         force = in_force(self.changes, epochs)

@@ -97,7 +97,14 @@ def test_without_forgetting_nothing_is_forgotten(kind: str) -> None:
         "dim": 6,
         "own": OWN,
         "forgetting": {"family": "exponential", "half_life": 3.0},
-        "training": {"rate": 0.1, "forgetting": {"family": "exponential", "half_life": 9.0}},
+        "training": {
+            "rate": 0.1,
+            "forgetting": {"family": "exponential", "half_life": 9.0},
+            "changes": [
+                {"after": 2, "forgetting": {"family": "exponential", "half_life": 4.0}},
+                {"after": 3, "rate": 0.2, "forgetting": {"family": "exponential", "half_life": 2.0}},
+            ],
+        },
     }
     [term] = ModelSettings.model_validate({"terms": [values]}).terms
     nothing = {"age": False, "rank": False, "calendar": False, "renewal": False}
@@ -108,7 +115,7 @@ def test_without_forgetting_nothing_is_forgotten(kind: str) -> None:
                     **values,
                     "own": nothing,
                     "forgetting": {"family": "none"},
-                    "training": {"rate": 0.1},
+                    "training": {"rate": 0.1, "changes": [{"after": 3, "rate": 0.2}]},
                     **({} if kind in ("mlp", "vae") else {"ages": False}),
                 }
             ]

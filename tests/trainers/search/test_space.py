@@ -333,7 +333,7 @@ def test_a_search_over_curves_leaves_scope_and_learning_as_they_are() -> None:
 
 
 def test_without_forgetting_all_but_the_curves_is_searched() -> None:
-    bare = space(FULL).without_forgetting()
+    bare = space(FULL).without_forgetting(MODEL)
     [start] = bare.starts()
     assert sorted(start) == [
         "linear.l2",
@@ -348,6 +348,44 @@ def test_without_forgetting_all_but_the_curves_is_searched() -> None:
         model = bare.apply(MODEL.without_forgetting(), point)
         assert {term.forgetting.family for term in model.terms} == {"none"}
     assert space(FULL).root["own+linear"].forgetting is not None
+
+
+def test_what_forgets_by_other_means_is_not_searched_without_forgetting() -> None:
+    """Not the ages that a network reads, nor own logits, nor a curve's parameters one by one; but a single value that
+    the model does not have is still taken."""
+    curve = {"family": "exponential", "half_life": 3.0}
+    term = {"kind": "recurrent", "own": {"renewal": True}, "forgetting": curve, "weight": 1.0}
+    model = ModelSettings.model_validate({"terms": [term]})
+    domains = {"ages": [True, False], "own.age": [True, False], "own.renewal": [False], "weight": [0.5]}
+    asked = space({"recurrent": {**domains, "forgetting.half_life": {"low": 1.0, "high": 60.0}}})
+    asked.check(model)
+    bare = asked.without_forgetting(model)
+    assert list(bare.root["recurrent"].domains) == ["weight"]
+    bare.check(model.without_forgetting())
+    [point] = bare.starts()
+    control = bare.apply(model.without_forgetting(), point)
+    assert control == control.without_forgetting()
+    assert control.terms[0].weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("term", "slot", "told"),
+    [
+        (
+            {"kind": "recurrent"},
+            {"family": ["exponential", "power"], "clock": ["time"]},
+            "no sum of exponentials",
+        ),
+        ({"kind": "trend", "forgetting": {"learn": True}}, {"clock": ["time", "moments"]}, "moments"),
+    ],
+    ids=["recurrent", "trend"],
+)
+def test_a_curve_that_a_term_refuses_is_known_before_the_first_trial(
+    term: dict[str, Any], slot: dict[str, Any], told: str
+) -> None:
+    model = ModelSettings.model_validate({"terms": [term]})
+    with pytest.raises(ValueError, match=told):
+        space({term["kind"]: {"forgetting": slot}}).check(model)
 
 
 def test_a_trial_stands_for_the_family_of_its_first_curve() -> None:
