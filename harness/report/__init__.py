@@ -21,11 +21,11 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   (of a population: the value after each round)}], `importance`
   {parameter: share}, `importance_note`, `families_of` (the terms whose curve
   they are), `families` [{`family`, `clock`, `half_life`, `unit`, `trials`,
-  `value`, `difference`, `low`, `high`}] (the best first), `sure` {`runner_up` | `none`: a difference with
-  `trial`}
+  `value`, `difference`, `low`, `high`}] (the best first; on both clocks
+  `moments` {`half_life`} too), `sure` {`runner_up` | `none`: a difference with `trial`}
 - `terms` [{`name`, `kind`, `weight`, `settings`, `forgetting`: null or {`family`, `clock`, `params`,
-  `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...], `parts`: only where heads or states
-  have curves of their own, [{`name`, `clock`, `params`, `half_life`, `unit`, `curve`}]}}]
+  `half_life`, `unit` (`days`, `moments`), `curve` [[age, retention], ...], `parts`: only where heads, states
+  or clocks have curves of their own, [{`name`, `clock`, `params`, `half_life`, `unit`, `curve`}]}}]
 - `fading`: what `harness.story.fading.fading` returns
 - `training` [{`term`, `stage` (`pretrain`, `finetune`), `loss` [epochs], `validation` [epochs],
   `best_epoch` (from 1)}]; `finetune`: null or a difference with `kept`, `reason`

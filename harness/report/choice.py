@@ -10,6 +10,7 @@ from harness.report.parts import (
     Summary,
     curves_of,
     dig,
+    half_life_in,
     half_life_of,
     items_of,
     maps,
@@ -103,7 +104,7 @@ def _family(row: Summary) -> list[str]:
     return [
         text_of(row.get("family")),
         text_of(row.get("clock")),
-        words.duration(row.get("half_life"), text_of(row.get("unit"), "days")),
+        half_life_in(row),
         words.count(row.get("trials")),
         words.number(row.get("value")),
         words.NOTHING if best else words.of(row, sign=True),

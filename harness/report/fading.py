@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness.report import plots, words
 from harness.report.blocks import Block, Gallery, Section, Shot, Table, Text
 from harness.report.drawing import Drawing
-from harness.report.parts import Summary, dig, items_of, maps, rows_of, text_of
+from harness.report.parts import Summary, clocks_of, dig, half_life_in, items_of, maps, rows_of, text_of
 from harness.report.words import finite
 
 SCOPES = {
@@ -80,26 +82,26 @@ def _groups(held: Summary) -> list[tuple[str, list[Summary]]]:
 
 
 def span(cell: object) -> str:
-    """The half-life of ``{"value", "low", "high", "unit"}`` with its interval: ``31 days [24, 40]``."""
+    """The half-life of ``{"value", "low", "high", "unit"}`` with its interval: ``31 days [24, 40]``; of a curve on both
+    clocks that in later moments (``"moments"``) too."""
     unit = text_of(dig(cell, "unit"), "days")
-    return words.duration_interval(dig(cell, "value"), dig(cell, "low"), dig(cell, "high"), unit)
+    first = words.duration_interval(dig(cell, "value"), dig(cell, "low"), dig(cell, "high"), unit)
+    second = dig(cell, "moments")
+    return f"{first} or {span(second)}" if isinstance(second, Mapping) else first
 
 
 def _interval(cell: Summary) -> str:
-    low, high = finite(cell.get("low")), finite(cell.get("high"))
-    if low is None or high is None:
-        return words.NOTHING
-    unit = text_of(cell.get("unit"), "days")
-    return f"{words.duration(low, unit)} to {words.duration(high, unit)}"
-
-
-def _half(row: Summary) -> str:
-    return words.duration(row.get("half_life"), text_of(row.get("unit"), "days"))
+    told = [
+        f"{words.duration(low, unit)} to {words.duration(high, unit)}"
+        for each, unit in clocks_of(cell)
+        if (low := finite(each.get("low"))) is not None and (high := finite(each.get("high"))) is not None
+    ]
+    return ", ".join(told) or words.NOTHING
 
 
 def _term(row: Summary) -> list[str]:
     about = [text_of(row.get("name")), text_of(row.get("family")), text_of(row.get("clock"))]
-    return [*about, _half(row), _interval(row)]
+    return [*about, half_life_in(row), _interval(row)]
 
 
 def _families(families: list[Summary], chosen: str) -> Table:
@@ -113,7 +115,7 @@ def _families(families: list[Summary], chosen: str) -> Table:
                 name,
                 text_of(row.get("clock")),
                 words.settings(row.get("params")),
-                _half(row),
+                half_life_in(row),
                 _interval(row),
                 words.number(row.get("value")),
                 words.NOTHING if best else words.of(row.get("behind")),

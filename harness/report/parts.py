@@ -69,6 +69,21 @@ def half_life_of(term: object) -> str:
     )
 
 
+def clocks_of(row: Summary) -> list[tuple[Summary, str]]:
+    """What a row says of a curve on its clock, or on both of them, with the units."""
+    moments = [(each, "moments") for each in maps([row.get("moments")])]
+    return [(row, text_of(row.get("unit"), "days")), *moments]
+
+
+def half_life_in(row: Summary) -> str:
+    """The half-life of a row in words, on both clocks where it has both.
+
+    >>> half_life_in({"half_life": 31.0}), half_life_in({"half_life": None, "moments": {"half_life": 3.0}})
+    ('31 days', '3 moments')
+    """
+    return durations((each.get("half_life"), unit) for each, unit in clocks_of(row))
+
+
 def slug(*parts: object) -> str:
     """A figure's name: lower case, digits and underscores, fit for a file and for an id."""
     return "_".join(re.sub(r"[^a-z0-9]+", "_", str(part).lower()).strip("_") or "x" for part in parts)

@@ -130,7 +130,7 @@ def durations(ages: Iterable[tuple[object, str]]) -> str:
     """The span of several ages, unit by unit; one alone as `duration` has it.
 
     >>> durations([(31.2, "days")]), durations([(0.5, "days"), (40, "days"), (3, "moments"), (None, "days")])
-    ('31 days', '12 hours to 40 days, 3 moments')
+    ('31 days', '12 hours to 40 days or 3 moments')
     """
     by_unit: dict[str, list[float]] = {}
     for value, unit in ages:
@@ -140,7 +140,7 @@ def durations(ages: Iterable[tuple[object, str]]) -> str:
         " to ".join(dict.fromkeys((duration(min(found), unit), duration(max(found), unit))))
         for unit, found in by_unit.items()
     ]
-    return ", ".join(spans) or duration(None)
+    return " or ".join(spans) or duration(None)
 
 
 def duration_interval(value: object, low: object, high: object, unit: str = "days") -> str:

@@ -17,6 +17,7 @@ from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
 from trainers.encoders.base import Scores
 from trainers.fitting.fits import Fits, fit_neural, fit_term
 from trainers.fitting.shares import of_users
+from trainers.forgetting import by_clock
 from trainers.model import ModelSettings, scaled
 from trainers.search.objective import Reached, State
 from trainers.search.settings import Scheduler
@@ -219,7 +220,7 @@ def _half_lives(rising: Iterable[Rising]) -> dict[str, float]:
     return {
         f"{one.encoder.settings.label}{f', {place}' if place else ''} ({curve.unit})": float(curve.half_life)
         for one in rising
-        for place, curve in one.encoder.curves().items()
+        for place, curve in by_clock(one.encoder.curves()).items()
         if math.isfinite(curve.half_life)
     }
 

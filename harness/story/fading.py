@@ -60,7 +60,9 @@ def fading(workshop: Workshop) -> dict[str, Any]:
         best), `pays`, `half_life` {`value`, `low`, `high`, `unit`} of the chosen curve or null, `shares` {reason: λ},
         `curve` [[age, retention], …], `groups` {`category` | `event_type` | `history`: [{`name`, `events`, `value`,
         `low`, `high`, `unit`}]}, `terms` [{`name`, `family`, `clock`, `half_life`, `low`, `high`, `unit`}]: the family
-        of each term that forgets, fitted to the choices; `sentence`.
+        of each term that forgets, fitted to the choices; `sentence`. Of a curve on both clocks `half_life` and `curve`
+        are those of the days while no later moment passes, and `moments` {`half_life` | `value`, `low`, `high`} is the
+        half-life in later moments while no time passes.
     """
     file = workshop.folder / FADING_FILE
     if not file.exists():
@@ -144,8 +146,7 @@ class _Measured:
             "family": curve.family,
             "clock": curve.clock if standing.name != NOTHING else "",
             "params": curve.values,
-            **_ends(halved(curve), standing.fit.half_life_interval(self.level)),
-            "unit": curve.unit,
+            **_lives(standing.fit, self.level),
             "value": standing.mean,
             "behind": vars(_gap(standing.behind)),
             "gain": vars(_gap(standing.gain)),
@@ -158,9 +159,8 @@ class _Measured:
             found = self._of_term(term)
             if found is not None:
                 curve = found.forgetting
-                ends = _ends(found.half_life, found.half_life_interval(self.level))
-                about = {"family": curve.family, "clock": curve.clock, "unit": curve.unit}
-                entries.append({"name": term.label, **about, **ends})
+                about = {"family": curve.family, "clock": curve.clock}
+                entries.append({"name": term.label, **about, **_lives(found, self.level)})
         return entries
 
     def _of_term(self, term: TermSettings) -> CurveFit | None:
@@ -231,10 +231,27 @@ def _terciles(events: Ints, choices: Choices) -> tuple[Ints, list[str]]:
 
 
 def _half_life(found: CurveFit, level: float) -> dict[str, Any] | None:
-    if not math.isfinite(found.half_life):
+    """Of a curve on both clocks that is never half gone by one of them, what it is by the other."""
+    days = _lives(found, level)
+    moments = days.pop("moments", None)
+    known = [
+        {"value": life.pop("half_life"), **life, "unit": unit}
+        for life, unit in ((days, days.pop("unit")), (moments, "moments"))
+        if life is not None and life["half_life"] is not None
+    ]
+    if not known:
         return None
-    ends = _ends(found.half_life, found.half_life_interval(level))
-    return {"value": ends.pop("half_life"), **ends, "unit": found.forgetting.unit}
+    first, *second = known
+    return first | ({"moments": second[0]} if second else {})
+
+
+def _lives(found: CurveFit, level: float) -> dict[str, Any]:
+    """The half-life with its interval and its unit, and on both clocks that in later moments beside it."""
+    curve = found.forgetting
+    lives = {**_ends(found.half_life, found.half_life_interval(level)), "unit": curve.unit}
+    if curve.clock == "both":
+        lives["moments"] = _ends(halved(curve.factors[-1]), found.moments_half_life_interval(level))
+    return lives
 
 
 def _ends(half_life: float, ends: tuple[float, float]) -> dict[str, Any]:
@@ -259,5 +276,8 @@ def _sentence(comparison: Comparison, half_life: dict[str, Any] | None) -> str:
         return f"Forgetting does not pay on this log: the best curve gains {told} over none."
     if half_life is None:
         return f"Interest fades ({told} over no forgetting), but along the curve it is never half gone."
-    after = duration_interval(half_life["value"], half_life["low"], half_life["high"], half_life["unit"])
+    cells = [half_life, *([half_life["moments"]] if "moments" in half_life else [])]
+    after = " or ".join(
+        duration_interval(cell["value"], cell["low"], cell["high"], cell["unit"]) for cell in cells
+    )
     return f"An interest is half gone after {after}; forgetting is worth {told}."

@@ -14,7 +14,7 @@ from trainers.encoders import Encoder
 from trainers.encoders.base import Factor
 from trainers.encoders.linear import Linear
 from trainers.fitting.finetune import neural_terms
-from trainers.forgetting import Forgetting
+from trainers.forgetting import Forgetting, by_clock
 from trainers.model import Model
 
 CURVE_POINTS = 80
@@ -41,7 +41,7 @@ def curve_of_terms(model: Model, workshop: Workshop) -> list[dict[str, Any]]:
 
 def _forgetting(encoder: Encoder, span: dict[str, float]) -> dict[str, Any] | None:
     """The one curve of a term, or under `parts` those of its heads or states; None where it does not forget."""
-    curves = encoder.curves()
+    curves = by_clock(encoder.curves())
     about = {"family": encoder.forgetting.family, "clock": encoder.forgetting.clock}
     if all(curve.family == "none" for curve in curves.values()):
         return None
@@ -93,7 +93,7 @@ def training_story(workshop: Workshop, chosen: Chosen) -> list[dict[str, Any]]:
 def half_life_words(model: Model) -> str:
     """“an interest is half gone after 21 days”, for the heaviest term that forgets; empty where none does."""
     terms, encoders = model.settings.terms, model.encoders
-    curves = {term.label: encoder.curves() for term, encoder in zip(terms, encoders, strict=True)}
+    curves = {term.label: by_clock(encoder.curves()) for term, encoder in zip(terms, encoders, strict=True)}
     forgetting = [term for term in terms if term.forgetting.family != "none" and term.weight > 0]
     personal = [term for term in forgetting if term.kind != "trend"] or forgetting
     if not personal:

@@ -47,8 +47,7 @@ def search_story(
             {
                 "family": family,
                 "clock": curve.clock if family != "none" else "",
-                "half_life": finite(curve.half_life),
-                "unit": curve.unit,
+                **_lives(curve),
                 "trials": len(mine),
                 "value": mine[0].value,
                 "difference": -entry["difference"],
@@ -87,6 +86,14 @@ def search_story(
         "warm_start": _warm_start(found),
         "sure": sure,
     }
+
+
+def _lives(curve: Forgetting) -> dict[str, Any]:
+    """The half-life with its unit, and on both clocks that in later moments beside it."""
+    lives: dict[str, Any] = {"half_life": finite(curve.half_life), "unit": curve.unit}
+    if curve.clock == "both":
+        lives["moments"] = {"half_life": finite(curve.factors[-1].half_life)}
+    return lives
 
 
 def _by_family(found: SearchResult, control: SearchResult | None) -> dict[str, list[Outcome]]:

@@ -6,7 +6,7 @@
 """
 
 from trainers.forgetting.base import AXES, CLOCKS, Age, Axis, Family, Forgetting
-from trainers.forgetting.composed import Product
+from trainers.forgetting.composed import Product, by_clock
 from trainers.forgetting.families import FAMILIES
 from trainers.forgetting.parameters import Parameter, Value
 from trainers.forgetting.settings import FamilyName, ForgettingSettings, Scope, build
@@ -26,4 +26,5 @@ __all__ = [
     "Scope",
     "Value",
     "build",
+    "by_clock",
 ]

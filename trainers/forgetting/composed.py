@@ -181,3 +181,17 @@ class Product(Forgetting):
 
     def __repr__(self) -> str:
         return f"Product({self.time!r}, {self.moments!r})"
+
+
+def by_clock(curves: Mapping[str, Forgetting]) -> dict[str, Forgetting]:
+    """The same curves, each product taken apart into its two, which have half-lives of their own.
+
+    >>> both = Product(Exponential(half_life=7.0), Exponential("moments", half_life=2.0))
+    >>> {name: curve.half_life for name, curve in by_clock({"": both}).items()}
+    {'by days': 7.0, 'by moments': 2.0}
+    """
+    return {
+        " ".join(filter(None, (name, f"by {factor.unit}" * (len(curve.factors) > 1)))): factor
+        for name, curve in curves.items()
+        for factor in curve.factors
+    }

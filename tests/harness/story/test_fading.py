@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import pytest
 import yaml
 
 from harness.report import render
+from harness.report.fading import span
 from harness.settings import load
 from harness.steps.stage import Stage
 from harness.steps.workshop import Workshop
 from harness.story import fading as module
 from harness.story.fading import fading
 from tests.conftest import simulated_log
+from trainers.curves.likelihood import CurveFit, Free
+from trainers.forgetting import ForgettingSettings, build
 
 GAP = {"difference", "low", "high"}
 
@@ -68,6 +72,33 @@ def test_the_curve_that_made_the_log_is_told(work: Path, events: pd.DataFrame) -
     ages, left = zip(*found["curve"], strict=True)
     assert left[0] == 1
     assert list(ages) == sorted(ages)
+
+
+def test_a_curve_on_both_clocks_has_a_half_life_on_each() -> None:
+    """Made by hand: what a fit would be, of an exponential over days and one over later moments."""
+    settings = ForgettingSettings.model_validate(
+        {
+            "family": "exponential",
+            "half_life": 60.0,
+            "clock": "both",
+            "moments": {"family": "exponential", "half_life": 2.0},
+            "learn": True,
+        }
+    )
+    space = Free.of(settings)
+    curve = build(settings)
+    found = CurveFit(curve, {}, np.zeros(1), space.vector(curve), np.diag([0.01, 0.04]), space)
+    half_life = module._half_life(found, 0.95)
+    assert half_life is not None
+    z = 1.959964
+    days = {"value": 60, "low": 60 * math.exp(-0.1 * z), "high": 60 * math.exp(0.1 * z)}
+    moments = {"value": 2, "low": 2 * math.exp(-0.2 * z), "high": 2 * math.exp(0.2 * z)}
+    told = half_life.pop("moments")
+    assert half_life.pop("unit") == "days"
+    assert told.pop("unit") == "moments"
+    assert half_life == pytest.approx(days, rel=1e-4)
+    assert told == pytest.approx(moments, rel=1e-4)
+    assert span(module._half_life(found, 0.95)) == "60 days [49, 73] or 2 moments [1.4, 3]"
 
 
 @pytest.mark.usefixtures("quick")
