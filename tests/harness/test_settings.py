@@ -299,7 +299,8 @@ def test_the_key_names_of_the_documentation_are_there() -> None:
     ],
 )
 def test_a_scope_needs_its_groups(config: Path, change: str, message: str) -> None:
-    assert message in refused(config, f"model.terms.0.forgetting.scope={change}")
+    learned = ["model.terms.0.forgetting.learn=true", f"model.terms.0.forgetting.scope={change}"]
+    assert message in refused(config, *learned)
 
 
 @pytest.mark.parametrize(
@@ -318,9 +319,10 @@ def test_a_head_has_a_learned_curve_where_there_are_heads(config: Path, learn: s
 
 
 def test_a_scope_is_taken_where_its_groups_are(config: Path) -> None:
-    scoped = ["model.terms.0.forgetting.scope=event_type", "data.columns={event_type: kind}"]
+    learned = "model.terms.0.forgetting.learn=true"
+    scoped = [learned, "model.terms.0.forgetting.scope=event_type", "data.columns={event_type: kind}"]
     assert load(config, scoped).model.terms[0].forgetting.scope == "event_type"
-    scoped = ["model.terms.0.forgetting.scope=category", "data.items=items.csv"]
+    scoped = [learned, "model.terms.0.forgetting.scope=category", "data.items=items.csv"]
     assert load(config, scoped).model.terms[0].forgetting.scope == "category"
 
 

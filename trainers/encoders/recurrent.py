@@ -50,6 +50,12 @@ class RecurrentSettings(AgedSettings):
                     f"a state of `recurrent` decays exponentially, but `{curve.family}` is no sum of exponentials; "
                     "take `mixture`, `exponential`, `geometric` or `none`."
                 )
+        asked = () if isinstance(self.forgetting.learn, bool) else self.forgetting.learn
+        if others := [name for name in asked if name.split(".")[-1] not in RATES]:
+            raise ValueError(
+                f"`learn` of `recurrent` must name how fast states decay ({', '.join(RATES)}), but got {others[0]!r}: "
+                "it says how the states begin, and the network behind them is learned anyway."
+            )
         return self
 
 

@@ -96,6 +96,11 @@ class ForgettingSettings(BaseModel):
                 raise ValueError(
                     f"`learn`, `scope` and `stretch` stand beside `{name}`, not inside it: `learn: [{name}.<name>]`."
                 )
+        if self.clock == "both" and self.moments and "none" in (self.family, self.moments.family):
+            alone = "moments" if self.family == "none" else "time"
+            raise ValueError(
+                f"`clock: both` needs a curve that forgets on each clock, but one is `none`; take `clock: {alone}`."
+            )
         names = [parameter.name for parameter in build(self).learnable]
         if not isinstance(self.learn, bool) and (unknown := [n for n in self.learn if n not in names]):
             raise ValueError(
@@ -106,6 +111,11 @@ class ForgettingSettings(BaseModel):
             raise ValueError(
                 f"`scope: head` needs a curve that is learned, since heads begin alike; add `learn: true` to the "
                 f"`{self.family}` curve."
+            )
+        if self.scope not in ("all", "head") and names and not (self.learned or self.stretch):
+            raise ValueError(
+                f"`scope: {self.scope}` needs to know how its groups differ; add `learn: true`"
+                f"{' or `stretch`' * (self.scope in STRETCHED_SCOPES)} to the `{self.family}` curve."
             )
         if self.stretch and self.scope not in STRETCHED_SCOPES:
             raise ValueError(

@@ -326,6 +326,8 @@ def _besides(settings: ForgettingSettings, curve: dict[str, Any]) -> dict[str, A
     if not isinstance(learn, bool):
         names = [parameter.name for parameter in build(ForgettingSettings(**curve)).learnable]
         learn = tuple(name for name in learn if name in names) or False
+    if not (learn or settings.stretch):
+        return {}
     return {"learn": learn, "scope": settings.scope, "stretch": settings.stretch}
 
 

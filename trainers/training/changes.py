@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from trainers.forgetting import ForgettingSettings
+
+
+def _fixed(curve: ForgettingSettings) -> ForgettingSettings:
+    if curve.learn or curve.scope != "all":
+        raise ValueError(
+            "the curve of a loss must be fixed and the same for all, since nothing could be learned by it, but got "
+            f"(learn={curve.learn!r}, scope={curve.scope!r}); leave out `learn`, `scope` and `stretch`."
+        )
+    return curve
+
+
+LossCurve = Annotated[ForgettingSettings, AfterValidator(_fixed)]
+"""By which a loss counts old moments less."""
 
 
 class Change(BaseModel):
@@ -28,7 +41,7 @@ class Change(BaseModel):
     weight_decay: float | None = Field(None, ge=0)
     by_items: float | None = Field(None, ge=0, le=1)
     dropout: float | None = Field(None, ge=0, lt=1)
-    forgetting: ForgettingSettings | None = None
+    forgetting: LossCurve | None = None
 
     @property
     def values(self) -> dict[str, Any]:

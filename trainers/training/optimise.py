@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.forgetting import ForgettingSettings
-from trainers.training.changes import Change, check_order, in_force
+from trainers.training.changes import Change, LossCurve, check_order, in_force
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +86,7 @@ class OptimiseSettings(BaseModel):
     loss: LossSettings = LossSettings()
     overlap: float = Field(1.0, ge=0, le=1)
     by_items: float = Field(0.0, ge=0, le=1)
-    forgetting: ForgettingSettings = ForgettingSettings()
+    forgetting: LossCurve = ForgettingSettings()
     changes: tuple[Change, ...] = ()
 
     @model_validator(mode="after")

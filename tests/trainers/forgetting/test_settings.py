@@ -180,7 +180,7 @@ def test_what_is_above_a_floor_is_on_its_clock(clock: str) -> None:
             {**BOTH, "moments": {**MOMENTS, "learn": True}},
             "`learn`, `scope` and `stretch` stand beside `moments`, not inside it: `learn: [moments.<name>]`.",
         ),
-        ({**FLOOR, "of": {**SEVEN, "scope": "user"}}, "stand beside `of`, not inside it"),
+        ({**FLOOR, "of": {**SEVEN, "scope": "user", "learn": True}}, "stand beside `of`, not inside it"),
     ],
 )
 def test_wrong_nesting_is_refused(values: dict[str, Any], message: str) -> None:
@@ -243,6 +243,13 @@ def test_all_that_can_be_learned(values: dict[str, Any], all_names: tuple[str, .
             "`stretch.a` must be a positive number, but got 0.0.",
         ),
         ({**POWER, "scope": "category", "stretch": {"a": math.inf}}, "`stretch.a` must be a positive number"),
+        (
+            {**POWER, "scope": "category"},
+            "how its groups differ; add `learn: true` or `stretch` to the `power` curve.",
+        ),
+        ({**POWER, "scope": "user"}, "how its groups differ; add `learn: true` to the `power` curve."),
+        ({**BOTH, "family": "none", "tau": None, "exponent": None}, "take `clock: moments`."),
+        ({**BOTH, "moments": {"family": "none"}}, "take `clock: time`."),
     ],
 )
 def test_what_cannot_be_learned_or_stretched_is_refused(values: dict[str, Any], message: str) -> None:
@@ -263,4 +270,4 @@ def test_scope_and_stretch_are_kept(scope: str) -> None:
         assert hash(again) == hash(settings)
         assert (again.scope, again.stretch, again.learn) == (scope, {"buy": 3.0, "view": 0.5}, ("tau",))
     assert build(settings) == build(ForgettingSettings.model_validate(BOTH))
-    assert settings != ForgettingSettings.model_validate({**BOTH, "scope": scope})
+    assert settings != ForgettingSettings.model_validate({**BOTH, "scope": scope, "learn": ["tau"]})

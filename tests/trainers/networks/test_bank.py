@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from tests.trainers import helpers
 from tests.trainers.neural import logits, neural, whole
@@ -127,10 +128,8 @@ LEARNED: list[tuple[dict[str, Any], Any, set[str]]] = [
     (BOTH, True, {"days.log_rate", "moments.log_rate"}),
     (BOTH, ("half_lives",), {"days.log_rate"}),
     (BOTH, ("moments.rate",), {"moments.log_rate"}),
-    (BOTH, ("shares",), set()),
     (STEPS, ("rate",), {"moments.log_rate"}),
     ({"family": "floor", "floor": 0.2, "of": MIXTURE}, ("of.half_lives",), {"days.log_rate"}),
-    ({"family": "floor", "floor": 0.2, "of": MIXTURE}, ("floor",), set()),
 ]
 
 
@@ -140,6 +139,15 @@ def test_only_the_rates_that_are_named_are_learned(
 ) -> None:
     _, module = bank({**forgetting, "learn": learn})
     assert {name for name, _ in module.named_parameters() if name.endswith("log_rate")} == expected
+
+
+@pytest.mark.parametrize(
+    "curve", [BOTH, {"family": "floor", "floor": 0.2, "of": MIXTURE}], ids=["shares", "floor"]
+)
+def test_what_no_state_learns_is_not_asked_for(curve: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.id
+    with pytest.raises(ValidationError, match=rf"must name how fast states decay .* but got '{name}'"):
+        bank({**curve, "learn": [name]})
 
 
 def test_a_curve_that_is_no_sum_of_exponentials_is_refused() -> None:

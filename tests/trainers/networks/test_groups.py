@@ -46,7 +46,7 @@ def answered(encoder: Neural, data: TrainingData) -> torch.Tensor:
 
 
 def scoped(kind: str, scope: str, factors: list[float] | None, **curve: Any) -> Neural:
-    encoder = neural(kind, ITEMS, forgetting={**FIXED, **curve, "scope": scope})
+    encoder = neural(kind, ITEMS, forgetting={**FIXED, "learn": True, **curve, "scope": scope})
     if factors is not None:
         encoder.module.set_stretch(torch.tensor(factors))
     return encoder
@@ -94,7 +94,7 @@ def test_a_group_that_is_not_known_has_the_common_curve(data: TrainingData) -> N
 
 
 def test_stretches_come_from_the_settings_or_from_the_log(data: TrainingData) -> None:
-    named = scoped("vae", "event_type", None, stretch={"buy": 4.0})
+    named = scoped("vae", "event_type", None, stretch={"buy": 4.0}, learn=False)
     named.begin(data)
     assert named.module.stretch is not None
     assert named.module.stretch.tolist() == [1.0, 1.0, 4.0, 1.0]

@@ -156,3 +156,17 @@ def test_a_bank_whose_curves_stay_is_another_than_one_whose_curves_run(data: Tra
     assert half_lives(0.0) == pytest.approx(begin, rel=1e-6)
     near, far = (np.abs(np.log(np.array(half_lives(rate)) / begin)).sum() for rate in (1.0, 5.0))
     assert 0 < near < far
+
+
+@pytest.mark.parametrize(
+    "more", [{"learn": True}, {"learn": ["half_life"]}, {"learn": True, "scope": "category"}], ids=str
+)
+def test_the_curve_of_a_loss_is_fixed(more: dict[str, Any]) -> None:
+    for values in (
+        {"forgetting": OLD_FIRST | more},
+        {"changes": [{"after": 1, "forgetting": OLD_FIRST | more}]},
+    ):
+        with pytest.raises(
+            ValidationError, match=r"must be fixed and the same for all, .* leave out `learn`"
+        ):
+            OptimiseSettings.model_validate(values)
