@@ -73,6 +73,11 @@ class EvaluateSettings(_Settings):
         """How intervals are found."""
         return Intervals(self.level, method=self.interval)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """How intervals are found, as pages and descriptions say it."""
+        return {"level": self.level, "method": self.interval}
+
 
 class TrainSettings(ComputeSettings):
     """How fits run: 0 workers is this process, 1 or more are Ray Train workers of a CPU (or GPU) each.

@@ -8,8 +8,8 @@ True
 An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "low", "high", "p"}``.
 
 - `name`, `created` (ISO 8601), `seconds`, `config_path`, `protocol` (`successive`, `rolling`, `loo`), `cuts` [2],
-  `horizon` (null: the moment itself), `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `fingerprint`,
-  `versions` {package: version}, `run_id`, `reproduce` [command lines]
+  `horizon` (null: the moment itself), `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `intervals`
+  {`level`, `method`}, `fingerprint`, `versions` {package: version}, `run_id`, `reproduce` [command lines]
 - `data`: `events`, `users`, `items`, `rejected`, `reasons` {reason: rows}, `profile`: what
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
