@@ -52,7 +52,7 @@ class _Aging(Protocol):
 
     @property
     def born(self) -> float:
-        """Until when it was fitted, unix seconds."""
+        """The newest event that it was fitted on, unix seconds."""
         ...
 
     def asked(self, stage: Stage) -> evaluators.Scorer:
@@ -67,7 +67,7 @@ class _Fitted:
 
     @property
     def born(self) -> float:
-        return self.origin.split.start
+        return self.origin.training.end
 
     def asked(self, stage: Stage) -> OlderScorer:
         return OlderScorer(stage, self.origin, self.model)

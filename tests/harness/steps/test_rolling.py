@@ -168,6 +168,10 @@ def test_a_run_tells_it_and_a_version_is_rolled(
     assert said.json["rolling"]["refit"] is False
     for name, figure in rolling["cuts"][0]["metrics"].items():
         assert said.json["rolling"]["cuts"][0]["metrics"][name] == pytest.approx(figure)
+    once = evaluate_configuration(load(path, ["split.refit=false"]), "test", None)["rolling"]
+    for mine, theirs in zip(said.json["rolling"]["cuts"], once["cuts"], strict=True):
+        assert mine["age_days"] == theirs["age_days"]
+    assert said.json["rolling"]["trend"]["slope"] == pytest.approx(once["trend"]["slope"])
 
 
 def test_all_figures_of_a_run_have_the_intervals_that_are_asked_for(
