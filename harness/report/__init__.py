@@ -39,7 +39,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   v3``)
 - `calibration`: what `harness.steps.calibration.calibration` returns; `examples`: what
   `harness.story.people.examples` returns
-- `ab`: what `evaluators.ab.Experiment.to_dict` returns; also, if given, `names` (the models of arms A and
+- `ab`: what `harness.experiments.replay.rehearsed` returns; also, if given, `names` (the models of arms A and
   B) and `outcome` (what is compared)
 - `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`
 """

@@ -18,7 +18,7 @@ from harness import __version__, report, source_digest
 from harness.cost import Meter
 from harness.data import summarise
 from harness.errors import ConfigurationError
-from harness.experiments.replay import replay
+from harness.experiments.replay import rehearsed
 from harness.files import write_json
 from harness.masking import masked
 from harness.progress import bar, say
@@ -66,11 +66,12 @@ def publish(
             workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
         )
     comparisons = _comparisons(outcome, metric, how)
-    experiment = replay(
-        stage, outcome.evaluations[outcome.rival], outcome.candidate, metric, settings.ab, how.level
-    )
-    against = outcome.decision.against
-    ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
+    against, other = outcome.decision.against, outcome.evaluations[outcome.rival]
+    ab = {
+        "outcome": metric,
+        "names": [against, "candidate"],
+        **rehearsed(stage, other, outcome.candidate, metric, settings.ab, how.level),
+    }
     verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
     created = datetime.now(UTC).isoformat(timespec="seconds")
