@@ -45,8 +45,8 @@ class EvaluateSettings(_Settings):
 
     Attributes:
         level: of the intervals.
-        interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is the
-            cluster-robust normal approximation.
+        interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is
+            t times the cluster-robust standard error.
         half_life: in days; what `staleness` and `category_staleness` call old.
         seeds: `lethe evaluate` fits the model with each of these too, and reports the mean over seeds with an interval
             for what other seeds and other users would give.
