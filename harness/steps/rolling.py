@@ -13,7 +13,7 @@ import evaluators
 from evaluators import Evaluation, Intervals
 from harness.progress import bar
 from harness.serving.package import Package, Reader
-from harness.steps.stage import ForeignScorer, Stage, StageName
+from harness.steps.stage import ForeignScorer, Stage, StageName, translated
 from harness.steps.workshop import Finetuned, Workshop
 from trainers.fitting.finetune import neural_terms
 from trainers.fitting.fits import Fits
@@ -41,10 +41,7 @@ class OlderScorer:
         histories = Histories.of(
             self.stage.log, self.stage.queries.take(index), own.column, len(own.catalogue)
         )
-        at = own.column[self.stage.split.catalogue]
-        scores = np.full((len(histories), len(at)), -np.inf)
-        scores[:, at >= 0] = self.model.score(histories)[:, at[at >= 0]]
-        return scores
+        return translated(self.model.score(histories), own.column, self.stage)
 
 
 class _Aging(Protocol):
