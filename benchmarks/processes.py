@@ -11,9 +11,8 @@ from pathlib import Path
 from harness.cost import tree
 
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2): who loses its parent becomes this process's child
-PERIOD = (
-    0.2  # seconds between two looks; what a process does between the last look and its end is not counted
-)
+# Seconds between two looks; what a process does between the last look and its end is not counted.
+PERIOD = 0.2
 
 
 class Watch:

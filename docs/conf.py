@@ -23,9 +23,8 @@ exclude_patterns = ["build"]
 myst_heading_anchors = 3  # a link to a heading that is not there is a warning, and so an error
 myst_enable_extensions = ["attrs_inline"]
 
-nb_execution_mode = (
-    "force"  # the notebook is kept without outputs: what the page shows is what this version does
-)
+# The notebook is kept without outputs: what the page shows is what this version does.
+nb_execution_mode = "force"
 nb_execution_timeout = 1800
 nb_execution_raise_on_error = True
 nb_merge_streams = True

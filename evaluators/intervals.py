@@ -65,15 +65,22 @@ class Intervals:
     def of(self, values: NDArray[Any], users: NDArray[Any]) -> Estimate:
         """The mean over queries with its interval over users: values, users [Q].
 
-        A query of NaN says nothing and is left out; if all do, so does the estimate. Of a single user only a
-        resampling can say anything, so that is what it gets.
+        A query of NaN says nothing and is left out; if all do, so does the estimate.
         """
         known = ~np.isnan(values)
         if not known.any():
             return Estimate(np.nan, np.nan, np.nan)
         values, users = np.asarray(values)[known], np.asarray(users)[known]
-        method = self.method if (users != users[0]).any() else "percentile"
-        return interval(values, users, self.level, self.n, self.seed, method)
+        return interval(values, users, self.level, self.n, self.seed, self.method_for(users))
+
+    def method_for(self, users: NDArray[Any]) -> Method:
+        """The method for queries of these users [Q]: of a single one only a resampling can say anything, so that is
+        what it gets.
+
+        >>> Intervals(method="robust").method_for(np.array([4, 4]))
+        'percentile'
+        """
+        return self.method if (users != users[0]).any() else "percentile"
 
     def around(self, mean: float, deviation: float, bounds: tuple[float, float]) -> Estimate:
         """mean ± z·deviation within the bounds that the figure has; nothing about a mean of NaN.

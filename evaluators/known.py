@@ -109,12 +109,14 @@ def _categories(split: Split, log: Log) -> Categories:
 
 
 def _weights(split: Split, log: Log) -> Floats:
-    """-> [R] the largest weight of each relevant item among its events at the query's moment."""
+    """-> [R] the largest weight of each relevant item among its events that are asked for."""
     queries, items = split.queries, len(split.catalogue)
-    first = moments(log.offsets, log.times).first
-    end = first[np.searchsorted(first, queries.end) + 1]
-    rows = ranges(queries.end, end)
-    owner = np.repeat(np.arange(len(queries)), end - queries.end)
+    until = queries.until
+    if until is None:
+        first = moments(log.offsets, log.times).first
+        until = first[np.searchsorted(first, queries.end) + 1]
+    rows = ranges(queries.end, until)
+    owner = np.repeat(np.arange(len(queries)), until - queries.end)
     columns = split.column[log.items[rows]]
     keys = owner * items + columns
     wanted = owners(queries.relevant_offsets) * items + queries.relevant

@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from evaluators.arrays import Floats
-from evaluators.intervals import Method, chunks, interval, per_user, standard_error
+from evaluators.intervals import Intervals, Method, chunks, interval, per_user, standard_error
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,16 @@ def paired(
     estimate = interval(difference, users, level, n, seed, method)
     total, _ = per_user(difference, users)
     return Difference(estimate.mean, estimate.low, estimate.high, _sign_flip(total, draws, seed))
+
+
+def difference(a: NDArray[Any], b: NDArray[Any], users: NDArray[Any], how: Intervals) -> Difference:
+    """`paired`, with the interval found as `how` says.
+
+    >>> found = difference(np.array([0.75, 0.5]), np.full(2, 0.25), np.array([0, 1]), Intervals(method="robust"))
+    >>> round(found.low, 3), round(found.high, 3)
+    (-1.213, 1.963)
+    """
+    return paired(a, b, users, how.level, how.n, seed=how.seed, method=how.method_for(users))
 
 
 def _sign_flip(total: Floats, draws: int, seed: int) -> float:

@@ -209,9 +209,8 @@ def forgotten(before: Iterable[Process], now: Iterable[Process]) -> float:
     lost: dict[int, float] = {}
     for process in was.values():
         if process.key not in alive:
-            above = (
-                process.parent
-            )  # what ended with its parent is taken over, if at all, by who is above both
+            # What ended with its parent is taken over, if at all, by who is above both.
+            above = process.parent
             while above in was and was[above].key not in alive:
                 above = was[above].parent
             lost[above] = lost.get(above, 0.0) + process.seconds

@@ -45,8 +45,8 @@ class EvaluateSettings(_Settings):
 
     Attributes:
         level: of the intervals.
-        interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is the
-            cluster-robust normal approximation.
+        interval: how they are found (`evaluators.interval`): `percentile` and `bca` resample users, `robust` is
+            t times the cluster-robust standard error.
         half_life: in days; what `staleness` and `category_staleness` call old.
         seeds: `lethe evaluate` fits the model with each of these too, and reports the mean over seeds with an interval
             for what other seeds and other users would give.
@@ -72,6 +72,11 @@ class EvaluateSettings(_Settings):
     def how(self) -> Intervals:
         """How intervals are found."""
         return Intervals(self.level, method=self.interval)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """How intervals are found, as pages and descriptions say it."""
+        return {"level": self.level, "method": self.interval}
 
 
 class TrainSettings(ComputeSettings):

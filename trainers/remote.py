@@ -25,7 +25,6 @@ def told(error: BaseException) -> str:
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [
-        line for line in lines if not line.startswith("For further information visit")
-    ]  # pydantic's address
+    # That line has pydantic's address.
+    lines = [line for line in lines if not line.startswith("For further information visit")]
     return lines[-1] if lines else ""

@@ -43,8 +43,7 @@ class Bench:
     def measure(self, cell: Cell) -> tuple[dict[str, Any], Values]:
         """(what was chosen, [Q] NDCG@10 of every test query)."""
         term = self.plan.term(cell.term).model_copy(update={"weight": 1.0})
-        chosen = self._searched(term, cell) if closed(term) else self._learned(term, cell)
-        return chosen
+        return self._searched(term, cell) if closed(term) else self._learned(term, cell)
 
     def _searched(self, term: TermSettings, cell: Cell) -> tuple[dict[str, Any], Values]:
         space = self.plan.space.model_copy(update={"family": (cell.family,), "clock": (cell.clock,)})

@@ -21,11 +21,8 @@ from trainers.log import ranges
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".venv-rivals" / "rectools" / "bin" / "python"
-K, LONG, WHOLE = (
-    10,
-    100,
-    30,
-)  # length of lists measured, of those handed over, and how many are handed over whole
+# Length of lists measured, of those handed over, and how many are handed over whole.
+K, LONG, WHOLE = 10, 100, 30
 
 Scores = npt.NDArray[np.float32]
 

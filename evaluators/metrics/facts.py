@@ -142,9 +142,8 @@ class Facts:
     half_life = Part[float]("a half-life in days")
     dates = Part[Dates]("when items were taken")
     repeats = Part[bool]("items that may be taken again")
-    shifts = Part[Ints](
-        "the events since each query's user changed interest"
-    )  # [Q], -1 where there was no shift
+    # [Q], -1 where there was no shift.
+    shifts = Part[Ints]("the events since each query's user changed interest")
 
     parts: ClassVar[dict[str, str]] = {}
 

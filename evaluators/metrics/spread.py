@@ -39,9 +39,8 @@ class Coverage(AtK, RunMetric):
     def deviation(self, answers: Answers) -> float:
         users, code = np.unique(answers.users, return_inverse=True)
         shown = answers.shown[:, : self.k]
-        pairs = np.unique(
-            (code[:, None] * answers.catalogue + shown)[shown >= 0]
-        )  # one entry per user and item
+        # One entry per user and item.
+        pairs = np.unique((code[:, None] * answers.catalogue + shown)[shown >= 0])
         audience = np.bincount(pairs % answers.catalogue, minlength=answers.catalogue)
         alone = pairs[audience[pairs % answers.catalogue] == 1] // answers.catalogue
         lost = np.bincount(alone, minlength=len(users)) / answers.catalogue

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluators.agreement import moved, overlap, rank_biased_overlap
-from evaluators.intervals import Intervals
 from harness.data import Store
 from harness.progress import bar
 from harness.recommend.moment import moment_of, told
@@ -68,7 +67,7 @@ class Change:
                 line.update(done=number)
         old, new = sides
         same, close = overlap(old, new), rank_biased_overlap(old, new)
-        people = np.arange(len(sampled))
+        people, how = np.arange(len(sampled)), self.settings.evaluate.how
         lists = [np.bincount(each[each >= 0], minlength=len(names)) for each in sides]
         gaining, losing = _movers(lists[0], lists[1], names)
         return {
@@ -79,8 +78,8 @@ class Change:
             "k": self.k,
             "sampled": len(sampled),
             "agreement": {
-                "overlap": Intervals().of(same, people).to_dict(),
-                "rbo": Intervals().of(close, people).to_dict(),
+                "overlap": how.of(same, people).to_dict(),
+                "rbo": how.of(close, people).to_dict(),
                 "same": float((old == new).all(1).mean()),
                 "histogram": _histogram(close),
             },

@@ -60,11 +60,11 @@ class Comparison:
         """The JSON of `lethe compare`.
 
         Returns:
-            `metric` (that decides), `metrics` of the first model, `queries`, `comparisons` [{`against`, metric: paired
-            difference with its p-values}], `pairs` of all models in the metric that decides [{`a`, `b`: their places in
-            `models`, the paired difference of a minus b, its `holm` for all pairs}], `audit`, `models` [{`name`,
-            `label`, `metrics`, `segments`, `terms`, `settings`}], the first one first, and `differing` {setting: [of
-            each model]}.
+            `metric` (that decides), `metrics` of the first model, `queries`, `intervals` {`level`, `method`},
+            `comparisons` [{`against`, metric: paired difference with its p-values}], `pairs` of all models in the
+            metric that decides [{`a`, `b`: their places in `models`, the paired difference of a minus b, its `holm` for
+            all pairs}], `audit`, `models` [{`name`, `label`, `metrics`, `segments`, `terms`, `settings`}], the first
+            one first, and `differing` {setting: [of each model]}.
         """
         workshop = Workshop.open(self.settings)
         stage = workshop.test
@@ -85,6 +85,7 @@ class Comparison:
             "metric": self.settings.gate_metric,
             "metrics": models[0]["metrics"],
             "queries": len(stage.queries),
+            "intervals": wanted.told,
             "comparisons": entries,
             "pairs": _pairs(evaluations, self.settings.gate_metric, wanted.how),
             "audit": stage.audit().to_dict(),
@@ -145,7 +146,7 @@ def _paired(first: Evaluation, second: Evaluation, how: Intervals) -> dict[str, 
         if not len(users):
             continue
         found[name] = {
-            **evaluators.paired(a, b, users, how.level, method=how.method).to_dict(),
+            **evaluators.difference(a, b, users, how).to_dict(),
             "wilcoxon": evaluators.wilcoxon(a, b, users),
             "detectable": evaluators.detectable(a, b, users, how.level)
             if len(np.unique(users)) > 1
@@ -160,7 +161,7 @@ def _pairs(evaluations: Sequence[Evaluation], metric: str, how: Intervals) -> li
     for (a, first), (b, second) in combinations(enumerate(evaluations), 2):
         mine, theirs, users = first.shared(second, metric)
         if len(users):
-            difference = evaluators.paired(mine, theirs, users, how.level, method=how.method)
+            difference = evaluators.difference(mine, theirs, users, how)
             found.append({"a": a, "b": b, **difference.to_dict()})
     adjusted = evaluators.holm([pair["p"] for pair in found])
     return [{**pair, "holm": holm} for pair, holm in zip(found, adjusted, strict=True)]

@@ -30,9 +30,8 @@ def sorted_rows(rows: Rows) -> dict[str, npt.NDArray[Any]]:
     users = rows["users"]
     order = np.argsort(rows["times"], kind="stable")
     small = users - (users.min() if len(users) else 0)
-    kind = (
-        np.uint16 if len(users) and small.max() < 1 << 16 else small.dtype
-    )  # 16 bits are sorted in linear time
+    # 16 bits are sorted in linear time.
+    kind = np.uint16 if len(users) and small.max() < 1 << 16 else small.dtype
     order = order[np.argsort(small[order].astype(kind), kind="stable")]
     rows = take(rows, order)
     begins = np.ones(len(order) + 1, bool)

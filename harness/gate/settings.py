@@ -19,7 +19,8 @@ class GateSettings(BaseModel):
         mode: `superiority`: the lower end of the paired interval must be above `margin`, the smallest difference that
             matters. `non_inferiority`: it must be above -`margin`, so that a smaller model may replace a larger one.
         margin: in units of the metric.
-        level: of the interval.
+        level: of the interval, which always resamples users: `evaluate.interval` and `evaluate.level` are for what is
+            shown, and move no decision.
         guardrails: the largest loss of a metric's mean, as a share of the other model's; what is lost is what rises
             where lower is better. A bare name stands for every cut-off that is evaluated.
         worst_segment: the largest loss of `metric`, in its units, in any segment of a kind: the lower end of its

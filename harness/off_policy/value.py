@@ -139,15 +139,9 @@ def _logged(
 def _scores(model: Model | ForeignScorer, stage: Stage, asked: Rounds) -> Any:
     """Blocks (slice of rounds, scores [B, I]), each from the history strictly before its round; -inf for what may not
     be shown."""
-    store = stage.store
-    begin = np.asarray(store.offsets)[asked.user]
-    end = np.empty_like(begin)
-    for user in np.unique(asked.user):
-        of_user = asked.user == user
-        first, last = store.offsets[user], store.offsets[user + 1]
-        end[of_user] = first + np.searchsorted(store.times[first:last], asked.time[of_user], side="left")
+    found = stage.log.asked(asked.user, asked.time)
     none = np.zeros(len(asked) + 1, np.int64)
-    queries = evaluators.Queries(asked.user, asked.time, begin, end, none, np.zeros(0, np.int32))
+    queries = evaluators.Queries(asked.user, asked.time, found.begin, found.end, none, np.zeros(0, np.int32))
     here = replace(stage, split=replace(stage.split, queries=queries))
     scorer = replace(model, stage=here) if isinstance(model, ForeignScorer) else ModelScorer(here, model)
     for index, scores in evaluators.blocks(scorer, len(queries), BLOCK):

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.cost import Cost
 from harness.report.parts import half_life_of
-from harness.report.words import counted, day, of
+from harness.report.words import counted, day, intervals, of
 
 Story = dict[str, Any]
 GAP = "&emsp;"
@@ -86,8 +86,8 @@ def _figures(story: Story) -> Iterator[str]:
     yield from _table(["metric", "this model", *(f"over {name}" for name in names)], rows)
     yield ""
     yield (
-        f"Compared with {', '.join(f'`{name}`' for name in names)} on the same queries, paired, with intervals that "
-        "resample users. The report and the configuration are with the run."
+        f"Compared with {', '.join(f'`{name}`' for name in names)} on the same queries, paired. Brackets are "
+        f"{intervals(story.get('intervals'))}. The report and the configuration are with the run."
     )
 
 

@@ -26,9 +26,8 @@ from mlflow.tracking import MlflowClient
 from harness.errors import IncompleteError
 
 CHAMPION = "champion"
-CHAMPIONS_TAG = (
-    "lethe.champions"  # of the registered model: version numbers, oldest first, the present one last
-)
+# Of the registered model: version numbers, oldest first, the present one last.
+CHAMPIONS_TAG = "lethe.champions"
 SINCE_TAG = "lethe.live_since"  # of a version: when it last became champion, ISO 8601
 LOCK_TAG = "lethe.lock"
 KEPT = 1000

@@ -8,8 +8,8 @@ True
 An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "low", "high", "p"}``.
 
 - `name`, `created` (ISO 8601), `seconds`, `config_path`, `protocol` (`successive`, `rolling`, `loo`), `cuts` [2],
-  `horizon` (null: the moment itself), `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `fingerprint`,
-  `versions` {package: version}, `run_id`, `reproduce` [command lines]
+  `horizon` (null: the moment itself), `repeats`, `metric` (the one that decides, as in ``ndcg@10``), `intervals`
+  {`level`, `method`}, `fingerprint`, `versions` {package: version}, `run_id`, `reproduce` [command lines]
 - `data`: `events`, `users`, `items`, `rejected`, `reasons` {reason: rows}, `profile`: what
   `harness.data.summary.summarise` returns (read: `span`, `histogram`, `gap_days`, `repeat_share`,
   `baskets`, `events_per_user`, `popularity`)
@@ -39,7 +39,7 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   v3``)
 - `calibration`: what `harness.steps.calibration.calibration` returns; `examples`: what
   `harness.story.people.examples` returns
-- `ab`: what `evaluators.ab.Experiment.to_dict` returns; also, if given, `names` (the models of arms A and
+- `ab`: what `harness.experiments.replay.rehearsed` returns; also, if given, `names` (the models of arms A and
   B) and `outcome` (what is compared)
 - `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`
 """

@@ -9,7 +9,6 @@ from harness.report import plots, words
 from harness.report.blocks import Block, Filter, Gallery, Part, Section, Shot, Table, Text
 from harness.report.drawing import Drawing
 from harness.report.html import Page
-from harness.report.page import BRACKETS
 from harness.report.pairs import every_pair
 from harness.report.parts import curves_of, half_life_of, rows_of, slug, text_of
 from harness.report.results import SEGMENTS
@@ -36,7 +35,10 @@ def page(result: Result, name: str) -> Page:
             _settings(result),
         ],
         figures(result),
-        meta=[words.counted(result["queries"], "test query", "test queries"), BRACKETS],
+        meta=[
+            words.counted(result["queries"], "test query", "test queries"),
+            f"brackets are {words.intervals(result.get('intervals'))}",
+        ],
     )
 
 

@@ -22,6 +22,8 @@ def ab(summary: Summary) -> Section:
     held = summary.get("ab")
     if not isinstance(held, dict) or not held:
         return Section("ab", "Simulated A/B test", [Text("No A/B test was simulated.", "note")])
+    if why := held.get("sentence"):
+        return Section("ab", "Simulated A/B test", [Text(text_of(why), "note")])
     lift, p = held.get("absolute"), words.chance(held.get("p"))
     reading = _READINGS.get(words.judged(lift), "these arms cannot tell B from A")
     gain = words.interval(dig(lift, "value"), dig(lift, "low"), dig(lift, "high"), sign=True)

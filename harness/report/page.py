@@ -23,8 +23,6 @@ from harness.report.figures import figures
 from harness.report.html import Page
 from harness.report.parts import text_of
 
-BRACKETS = "brackets are 95 % intervals that resample users"
-
 
 def page(summary: Mapping[str, Any], config_text: str) -> Page:
     """A part that the summary lacks is left out or named as missing; the package lists the keys."""
@@ -47,7 +45,7 @@ def page(summary: Mapping[str, Any], config_text: str) -> Page:
         words.stamp(summary.get("created")),
         f"took {words.elapsed(summary.get('seconds'))}",
         text_of(summary.get("config_path"), ""),
-        BRACKETS,
+        f"brackets are {words.intervals(summary.get('intervals'))}",
     ]
     return Page(
         "Lethe run report",

@@ -53,6 +53,20 @@ def interval(value: object, low: object, high: object, *, digits: int = 4, sign:
     return f"{middle} [{number(low, digits)}, {number(high, digits)}]"
 
 
+def intervals(held: object) -> str:
+    """How the intervals of ``{"level", "method"}`` are found.
+
+    >>> intervals({"level": 0.9, "method": "bca"}), intervals(None)
+    ('90 % BCa intervals that resample users', '95 % intervals that resample users')
+    """
+    level, method = (held.get("level"), held.get("method")) if isinstance(held, Mapping) else (None, None)
+    kinds = {
+        "bca": "BCa intervals that resample users",
+        "robust": "intervals of a standard error that is robust to clusters of users",
+    }
+    return f"{100 * (finite(level) or 0.95):g} % {kinds.get(str(method), 'intervals that resample users')}"
+
+
 def of(cell: object, *, sign: bool = False) -> str:
     """The interval of ``{"mean" | "difference", "low", "high"}``."""
     if not isinstance(cell, Mapping):

@@ -13,11 +13,12 @@ import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import evaluators
+from evaluators import Intervals
 from harness import __version__, report, source_digest
 from harness.cost import Meter
 from harness.data import summarise
 from harness.errors import ConfigurationError
-from harness.experiments.replay import replay
+from harness.experiments.replay import rehearsed
 from harness.files import write_json
 from harness.masking import masked
 from harness.progress import bar, say
@@ -58,18 +59,19 @@ def publish(
 ) -> dict[str, Any]:
     """Register the model, write the report, log both with the active run, open the gate or keep it shut."""
     settings, stage = workshop.settings, workshop.test
-    metric, level = settings.gate_metric, settings.evaluate.level
-    evaluation = stage.report(outcome.candidate, settings.evaluate.how)
+    metric, how = settings.gate_metric, settings.evaluate.how
+    evaluation = stage.report(outcome.candidate, how)
     if settings.split.rolls:
         evaluation["rolling"] = rolled(
             workshop, "test", chosen.model, outcome.package.model, chosen.fits, chosen.finetuned
         )
-    comparisons = _comparisons(outcome, metric, level)
-    experiment = replay(
-        stage, outcome.evaluations[outcome.rival], outcome.candidate, metric, settings.ab, level
-    )
-    against = outcome.decision.against
-    ab = {"outcome": metric, "names": [against, "candidate"], **experiment.to_dict()}
+    comparisons = _comparisons(outcome, metric, how)
+    against, other = outcome.decision.against, outcome.evaluations[outcome.rival]
+    ab = {
+        "outcome": metric,
+        "names": [against, "candidate"],
+        **rehearsed(stage, other, outcome.candidate, metric, settings.ab, how.level),
+    }
     verdict = _verdict(outcome, evaluation, metric)
     counts = workshop.store.counts
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -83,6 +85,7 @@ def publish(
         "horizon": settings.split.horizon and settings.split.horizon.model_dump(exclude_none=True),
         "repeats": settings.data.repeats,
         "metric": metric,
+        "intervals": settings.evaluate.told,
         "fingerprint": workshop.store.fingerprint,
         "seed": settings.seed,
         "code": source_digest(),
@@ -104,9 +107,7 @@ def publish(
         "training": training_story(workshop, chosen),
         "finetune": _finetune_story(settings.finetune, chosen.finetuned),
         "evaluation": evaluation,
-        "models": {
-            name: found.summary(evaluators.Intervals(level)) for name, found in outcome.evaluations.items()
-        },
+        "models": {name: found.summary(how) for name, found in outcome.evaluations.items()},
         "comparisons": comparisons,
         "calibration": calibration(workshop, chosen, outcome.package.model),
         "examples": examples(settings, stage, outcome.package.model),
@@ -181,7 +182,7 @@ def _log_files(folder: Path, story: dict[str, Any], trials: Path | None) -> None
         mlflow.log_figure(figure, f"figures/{name}.png")
 
 
-def _comparisons(outcome: Outcome, metric: str, level: float) -> list[dict[str, Any]]:
+def _comparisons(outcome: Outcome, metric: str, how: Intervals) -> list[dict[str, Any]]:
     """Candidate minus each other model, paired by query, for every metric that has a value a query."""
     names = {"champion": f"champion v{outcome.champion.version}"} if outcome.champion else {}
     entries = []
@@ -192,7 +193,7 @@ def _comparisons(outcome: Outcome, metric: str, level: float) -> list[dict[str, 
         for which in dict.fromkeys([metric, *outcome.candidate.values]):
             a, b, users = outcome.candidate.shared(other, which)
             if len(users):
-                entry[which] = evaluators.paired(a, b, users, level).to_dict()
+                entry[which] = evaluators.difference(a, b, users, how).to_dict()
         entries.append(entry)
     return entries
 

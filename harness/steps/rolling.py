@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 import evaluators
-from evaluators import Evaluation
+from evaluators import Evaluation, Intervals
 from harness.progress import bar
 from harness.serving.package import Package, Reader
-from harness.steps.stage import ForeignScorer, Stage, StageName
+from harness.steps.stage import ForeignScorer, Stage, StageName, translated
 from harness.steps.workshop import Finetuned, Workshop
 from trainers.fitting.finetune import neural_terms
 from trainers.fitting.fits import Fits
@@ -41,10 +41,7 @@ class OlderScorer:
         histories = Histories.of(
             self.stage.log, self.stage.queries.take(index), own.column, len(own.catalogue)
         )
-        at = own.column[self.stage.split.catalogue]
-        scores = np.full((len(histories), len(at)), -np.inf)
-        scores[:, at >= 0] = self.model.score(histories)[:, at[at >= 0]]
-        return scores
+        return translated(self.model.score(histories), own.column, self.stage)
 
 
 class _Aging(Protocol):
@@ -52,7 +49,7 @@ class _Aging(Protocol):
 
     @property
     def born(self) -> float:
-        """Until when it was fitted, unix seconds."""
+        """The newest event that it was fitted on, unix seconds."""
         ...
 
     def asked(self, stage: Stage) -> evaluators.Scorer:
@@ -67,7 +64,7 @@ class _Fitted:
 
     @property
     def born(self) -> float:
-        return self.origin.split.start
+        return self.origin.training.end
 
     def asked(self, stage: Stage) -> OlderScorer:
         return OlderScorer(stage, self.origin, self.model)
@@ -143,7 +140,7 @@ def _told(workshop: Workshop, stages: Sequence[Stage], models: Sequence[_Aging])
                 ages = (stage.split.queries.time - model.born) / DAY
                 answers.append(_Answer(period, number, found, ages))
                 line.update(done=len(answers))
-    return _story(answers, stages, len(models) > 1, settings.metric, settings.evaluate.level)
+    return _story(answers, stages, len(models) > 1, settings.metric, settings.evaluate.how)
 
 
 def _refitted(
@@ -171,7 +168,7 @@ def _refitted(
 
 
 def _story(
-    answers: list[_Answer], stages: Sequence[Stage], refit: bool, metric: str, level: float
+    answers: list[_Answer], stages: Sequence[Stage], refit: bool, metric: str, how: Intervals
 ) -> dict[str, Any]:
     freshest = {each.period: each for each in answers}  # the last of each period
     cuts = [
@@ -182,7 +179,7 @@ def _story(
             "queries": len(stage.queries),
             "users": len(np.unique(stage.users)),
             "age_days": float(freshest[period].ages.mean()),
-            "metrics": freshest[period].evaluation.summary(evaluators.Intervals(level)),
+            "metrics": freshest[period].evaluation.summary(how),
             "leaks": bool(stage.audit().leaks),
         }
         for period, stage in enumerate(stages)
@@ -190,9 +187,7 @@ def _story(
     told = [freshest[period].evaluation for period in range(len(stages))]
     users = np.concatenate([each.users for each in told])
     pooled = {
-        name: evaluators.Intervals(level)
-        .of(np.concatenate([each.values[name] for each in told]), users)
-        .to_dict()
+        name: how.of(np.concatenate([each.values[name] for each in told]), users).to_dict()
         for name in told[0].values
     }
     return {
@@ -200,11 +195,11 @@ def _story(
         "metric": metric,
         "cuts": cuts,
         "metrics": pooled,
-        "trend": _trend(answers, metric, level, refit),
+        "trend": _trend(answers, metric, how, refit),
     }
 
 
-def _trend(answers: list[_Answer], metric: str, level: float, same: bool) -> dict[str, Any]:
+def _trend(answers: list[_Answer], metric: str, how: Intervals, same: bool) -> dict[str, Any]:
     """The slope of the metric with the model's age: within each query where several models answered it."""
     values = np.concatenate([each.evaluation.values[metric] for each in answers])
     ages = np.concatenate([each.ages for each in answers]) / PER_DAYS
@@ -213,19 +208,19 @@ def _trend(answers: list[_Answer], metric: str, level: float, same: bool) -> dic
     queries = np.concatenate([each.period * width + np.arange(len(each.ages)) for each in answers])
     slope, why = None, ""
     try:
-        slope = evaluators.trend(values, ages, users, queries if same else None, level)
+        slope = evaluators.trend(values, ages, users, queries if same else None, how.level)
     except ValueError as error:
         why = str(error)
     return {
         "per_days": PER_DAYS,
         "slope": slope.to_dict() if slope else None,
         "same_queries": same,
-        "by_age": _by_age(answers, metric, level),
+        "by_age": _by_age(answers, metric, how),
         "sentence": _sentence(slope, metric, same) if slope else f"No trend can be told: {why}",
     }
 
 
-def _by_age(answers: list[_Answer], metric: str, level: float) -> list[dict[str, Any]]:
+def _by_age(answers: list[_Answer], metric: str, how: Intervals) -> list[dict[str, Any]]:
     """Older minus freshest on the same queries, by how many periods older."""
     freshest = {each.period: each for each in answers}
     found = []
@@ -242,7 +237,7 @@ def _by_age(answers: list[_Answer], metric: str, level: float) -> list[dict[str,
         )
         users = np.concatenate([each.evaluation.users for each, _ in pairs])
         days = np.concatenate([each.ages - now.ages for each, now in pairs])
-        difference = evaluators.paired(before, now, users, level)
+        difference = evaluators.difference(before, now, users, how)
         found.append(
             {"periods": older, "days": float(days.mean()), "queries": len(users), **difference.to_dict()}
         )

@@ -56,11 +56,20 @@ class ForeignScorer:
 
     def score(self, index: slice) -> npt.NDArray[np.float64]:
         histories = self.reader.histories(self.stage.queries.take(index))
-        own = self.reader.package.model.score(histories)
-        at = self.reader.column[self.stage.split.catalogue]
-        scores = np.full((len(histories), len(at)), -np.inf)
-        scores[:, at >= 0] = own[:, at[at >= 0]]
-        return scores
+        return translated(self.reader.package.model.score(histories), self.reader.column, self.stage)
+
+
+def translated(
+    own: npt.NDArray[np.floating], column: npt.NDArray[np.integer], stage: Stage
+) -> npt.NDArray[np.float64]:
+    """Scores [B, J] of a catalogue of one's own in that of a stage [B, I]: -inf for what only the stage knows.
+
+    column [V]: vocabulary number -> column of `own`, -1 where there is none.
+    """
+    at = column[stage.split.catalogue]
+    scores = np.full((len(own), len(at)), -np.inf)
+    scores[:, at >= 0] = own[:, at[at >= 0]]
+    return scores
 
 
 @dataclass(frozen=True)

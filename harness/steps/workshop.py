@@ -111,7 +111,7 @@ class Workshop(Run):
         metric = self.settings.metric
         pair = [self.fitting.assemble(self.val, model, fits, neural) for neural in (None, tuned)]
         before, after = (self.val.evaluate(each, (metric,), ()).values[metric] for each in pair)
-        difference = evaluators.paired(after, before, self.val.users)
+        difference = evaluators.difference(after, before, self.val.users, self.settings.evaluate.how)
         epochs = {
             term.label: curve.best_epoch for term in neural_terms(model) if (curve := tuned.curve(term))
         }

@@ -27,13 +27,13 @@ def search_story(
     Args:
         fits: those that serve the best trial's model.
     """
-    users = workshop.val.users
+    users, how = workshop.val.users, workshop.settings.evaluate.how
     ranking = found.ranking
     best = ranking[0]
     values = best.per_query()
 
     def against(other: Outcome) -> dict[str, Any]:
-        difference = evaluators.paired(values, other.per_query(), users, workshop.settings.evaluate.level)
+        difference = evaluators.difference(values, other.per_query(), users, how)
         return {"trial": other.name, **difference.to_dict()}
 
     sure = {"runner_up": against(ranking[1])} if len(ranking) > 1 else {}

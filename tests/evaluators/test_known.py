@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluators import Split, split
+from evaluators import Horizon, Split, split
 from evaluators.arrays import DAY
 from evaluators.known import Log, facts_of
 from evaluators.metrics import Categories
@@ -44,6 +44,25 @@ def test_by_hand() -> None:
     assert facts.categories.of_item.columns.tolist() == [1, 0]
     assert facts.shifts.tolist() == [-1, -1]
     assert (facts.half_life, facts.repeats) == (3.0, True)
+
+
+def test_weights_are_of_all_that_a_horizon_asks_for() -> None:
+    """Ann: a for 5 on day 4, b for 2 and c for 1 on day 5, and a once more for 8; what she gave before is not asked."""
+    days = np.array([0, 0, 1, 4, 5, 5, 5])
+    log = pack(frame(list("AAAAAAA"), list("abcaabc"), days * DAY))
+    made = split(
+        *log[:3],
+        len(log.vocabulary),
+        protocol="successive",
+        stage="test",
+        cuts=(0.2, 0.5),
+        repeats=True,
+        horizon=Horizon(moments=2),
+    )
+    weights = np.array([9, 9, 9, 5, 8, 2, 1], np.float32)
+    facts = facts_of(made, Log(*log[:3], weights=weights), repeats=True)
+    assert made.queries.relevant.tolist() == [0, 1, 2]
+    assert facts.weights.tolist() == [8, 2, 1]
 
 
 def test_what_a_log_lacks_is_not_known() -> None:

@@ -7,19 +7,37 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluators import benjamini_hochberg, detectable, holm, interval, paired, wilcoxon
+from evaluators import (
+    Intervals,
+    benjamini_hochberg,
+    detectable,
+    difference,
+    holm,
+    interval,
+    paired,
+    wilcoxon,
+)
 
 
 def test_p_is_that_of_all_sign_flips() -> None:
-    difference, users = np.array([0.5, 0.3, -0.1, 0.4, 0.2, 0.6]), np.array([0, 0, 1, 2, 3, 4])
+    gains, users = np.array([0.5, 0.3, -0.1, 0.4, 0.2, 0.6]), np.array([0, 0, 1, 2, 3, 4])
     totals = np.array([0.8, -0.1, 0.4, 0.2, 0.6])
     flips = [abs(np.dot(signs, totals)) >= totals.sum() - 1e-12 for signs in product([-1, 1], repeat=5)]
-    got = paired(difference, np.zeros(6), users, draws=40_000)
+    got = paired(gains, np.zeros(6), users, draws=40_000)
     assert got.p == pytest.approx(np.mean(flips), abs=0.005)
     assert np.mean(flips) == 4 / 32
     assert got.difference == pytest.approx(1.9 / 6)
-    expected = interval(difference, users)
+    expected = interval(gains, users)
     assert (got.low, got.high) == (expected.low, expected.high)
+
+
+def test_a_difference_has_the_interval_that_is_asked_for() -> None:
+    random = np.random.default_rng(5)
+    a, b, users = random.random(50), random.random(50), random.integers(0, 20, 50)
+    how = Intervals(0.8, n=300, seed=3, method="bca")
+    assert difference(a, b, users, how) == paired(a, b, users, 0.8, 300, seed=3, method="bca")
+    alone = np.zeros(50)
+    assert difference(a, b, alone, how) == paired(a, b, alone, 0.8, 300, seed=3)
 
 
 def test_p_does_not_depend_on_who_is_first_and_differences_change_sign() -> None:

@@ -73,9 +73,8 @@ class Weighing:
     def weights(self, lost: Floats) -> Floats:
         """[E] w = R / Σ R within each moment, from g [E]."""
         lost = lost if self.mass is None else lost - self.mass
-        lost = (
-            lost - np.minimum.reduceat(lost, self.starts)[self.of]
-        )  # what is nearest keeps 1, however far it is
+        # What is nearest keeps 1, however far it is.
+        lost = lost - np.minimum.reduceat(lost, self.starts)[self.of]
         kept = np.exp(-np.minimum(lost, MOST))
         weights: Floats = kept / np.add.reduceat(kept, self.starts)[self.of]
         return weights

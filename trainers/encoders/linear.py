@@ -81,9 +81,8 @@ class Linear(ClosedForm):
         pairs.data[:] = 1.0
         gram = np.empty((self.items, self.items), np.float32)
         by_item = pairs.T.tocsr()
-        for start in range(
-            0, self.items, BLOCK_ROWS
-        ):  # the sparse product would be larger than the dense one
+        # In blocks: the sparse product would be larger than the dense one.
+        for start in range(0, self.items, BLOCK_ROWS):
             gram[start : start + BLOCK_ROWS] = (by_item[start : start + BLOCK_ROWS] @ pairs).toarray()
         return gram
 
@@ -141,15 +140,12 @@ def _ease(gram: Matrix, l2: float) -> Matrix:
     """B from XᵀX, which is overwritten, and λ. Its inverse comes from its Cholesky factor in place: a fourth of the
     time and a third of the memory of a general inverse."""
     gram[np.diag_indices(len(gram))] += np.float32(l2)
-    factor, info = lapack.spotrf(
-        gram.T, lower=1, overwrite_a=1
-    )  # the transpose is the order that LAPACK reads
+    # The transpose is the order that LAPACK reads.
+    factor, info = lapack.spotrf(gram.T, lower=1, overwrite_a=1)
     if info == 0:
         factor, info = lapack.spotri(factor, lower=1, overwrite_c=1)
     if info != 0:
-        raise ValueError(
-            f"`linear`: the Gram matrix plus l2 is not positive definite (LAPACK info {info}); raise l2."
-        )
+        raise ValueError(NOT_POSITIVE.format(f"LAPACK info {info}"))
     inverse = np.ascontiguousarray(factor.T)  # LAPACK filled its upper half
     for start in range(0, len(inverse), BLOCK_ROWS):
         stop = start + BLOCK_ROWS

@@ -194,9 +194,8 @@ class Neural(Encoder):
 
         tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
         stretch = tensors.get("stretch")
-        if (
-            stretch is not None and stretch.ndim == 1
-        ):  # as many as the log has groups: the settings do not say
+        # As many as the log has groups: the settings do not say.
+        if stretch is not None and stretch.ndim == 1:
             self.module.set_stretch(stretch[:-1])
         wanted = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
         shaped(f"the term `{self.settings.label}`", state, wanted)

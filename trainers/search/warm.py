@@ -99,9 +99,8 @@ def _taken(trial: dict[str, Any], subject: Subject) -> FrozenTrial | None:
         return None
     fixed = optuna.trial.FixedTrial(params)
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of a value beyond its range, which `create_trial` refuses
+        # It warns of a value beyond its range, which `create_trial` refuses.
+        with warnings.catch_warnings(action="ignore"):
             inside = subject.space.suggest(fixed) == params
         taken = optuna.trial.create_trial(params=params, distributions=fixed.distributions, value=value)
         same = subject.at(params) == ModelSettings.model_validate(trial["model"])

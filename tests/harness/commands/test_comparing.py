@@ -105,6 +105,19 @@ def test_what_changes_is_what_the_two_lists_are(
     assert "No item stands on more or fewer lists." in Page(Path("change.html").read_text()).text
 
 
+def test_what_changes_has_the_intervals_that_are_asked_for(
+    lethe: Command, shop: Registry, config: Path
+) -> None:
+    asked = ("report", str(config), "--change", "champion", "2", "--json")
+    drawn, wide, robust = (
+        lethe(*asked, *(part for change in changes for part in ("--set", change))).json["agreement"]["rbo"]
+        for changes in ([], ["evaluate.level=0.999"], ["evaluate.interval=robust"])
+    )
+    assert wide["low"] < drawn["low"] < drawn["high"] < wide["high"]
+    assert robust["high"] - robust["mean"] == pytest.approx(robust["mean"] - robust["low"], abs=1e-12)
+    assert robust["low"] != drawn["low"]
+
+
 def test_overlap_agrees_with_sets() -> None:
     rng = np.random.default_rng(1)
     a, b = (np.stack([rng.permutation(12)[:5] for _ in range(50)]) for _ in range(2))

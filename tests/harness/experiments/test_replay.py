@@ -10,9 +10,13 @@ import pytest
 import evaluators
 from harness.experiments.replay import before_the_cut, replay
 from harness.experiments.settings import AbSettings
+from harness.report import experiment as report
+from harness.report.blocks import Text
 from harness.settings import load
+from harness.steps import publishing
 from harness.steps.stage import Stage
 from harness.steps.workshop import Workshop
+from tests.harness.conftest import run_main
 
 
 @pytest.fixture
@@ -62,6 +66,20 @@ def test_every_part_is_there_and_every_setting_reaches_it(stage: Stage) -> None:
     assert other.always.absolute.high > plain.always.absolute.high
     [rail] = other.guardrails
     assert (rail.metric, rail.margin, rail.held) == ("recall@10", 0.5, True)
+
+
+def test_a_run_whose_arms_are_too_small_ends_all_the_same_and_says_why(
+    closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
+    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)
+    result = run_main("closed.yaml", "ab.shares=[0.0001, 0.9999]")
+    assert result["model"]["version"] == 1
+    said = result["ab"]["sentence"]
+    assert said.startswith(
+        "No A/B test can be simulated on these queries: each arm must have at least 2 users"
+    )
+    assert report.ab(result).blocks == [Text(said, "note")]
 
 
 def queries_end(stage: Stage) -> float:

@@ -40,6 +40,12 @@ def test_the_verdict_comes_first_and_then_what_a_newcomer_asks(story: dict[str, 
     assert brief(story) == markdown(story).split("\n\n###")[0]
 
 
+def test_it_says_how_its_intervals_are_found(story: dict[str, Any]) -> None:
+    assert "Brackets are 95 % intervals that resample users." in sections(story)["On the test queries"]
+    story["intervals"] = {"level": 0.9, "method": "robust"}
+    assert "Brackets are 90 % intervals of a standard error" in sections(story)["On the test queries"]
+
+
 @pytest.mark.parametrize(
     ("promoted", "against", "live", "back"),
     [

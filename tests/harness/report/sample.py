@@ -53,6 +53,7 @@ def summary() -> dict[str, Any]:
         "cuts": [0.8, 0.9],
         "repeats": True,
         "metric": "ndcg@10",
+        "intervals": {"level": 0.95, "method": "percentile"},
         "fingerprint": "b3f1c0de5a6e4d0f9a77c1e2",
         "versions": {
             "lethe": "0.1.0",

@@ -274,6 +274,21 @@ def test_a_horizon_and_a_rolling_protocol_are_told() -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"level": 0.9, "method": "percentile"}, "brackets are 90 % intervals that resample users"),
+        ({"level": 0.95, "method": "bca"}, "brackets are 95 % BCa intervals that resample users"),
+        (
+            {"level": 0.99, "method": "robust"},
+            "brackets are 99 % intervals of a standard error that is robust to",
+        ),
+    ],
+)
+def test_it_says_how_its_intervals_are_found(held: dict[str, Any], said: str) -> None:
+    assert said in Page(render(summary() | {"intervals": held}, config_text=CONFIG)).text
+
+
 def test_warnings_are_said_in_words() -> None:
     bad = summary()
     bad["ab"]["ratio"] |= {"mismatch": True, "p": 0.0001}

@@ -103,6 +103,12 @@ def test_the_comparison_tells_every_model_difference_segment_curve_and_setting()
         assert said in page.text
 
 
+def test_the_comparison_says_how_its_intervals_are_found() -> None:
+    told = compared("v") | {"intervals": {"level": 0.8, "method": "bca"}}
+    text = Page(comparison.page(told, "shop").html()).text
+    assert "brackets are 80 % BCa intervals that resample users" in text
+
+
 def test_models_without_differences_say_so() -> None:
     told = compared("v") | {
         "differing": {},

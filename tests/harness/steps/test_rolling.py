@@ -168,6 +168,32 @@ def test_a_run_tells_it_and_a_version_is_rolled(
     assert said.json["rolling"]["refit"] is False
     for name, figure in rolling["cuts"][0]["metrics"].items():
         assert said.json["rolling"]["cuts"][0]["metrics"][name] == pytest.approx(figure)
+    once = evaluate_configuration(load(path, ["split.refit=false"]), "test", None)["rolling"]
+    for mine, theirs in zip(said.json["rolling"]["cuts"], once["cuts"], strict=True):
+        assert mine["age_days"] == theirs["age_days"]
+    assert said.json["rolling"]["trend"]["slope"] == pytest.approx(once["trend"]["slope"])
+
+
+def test_all_figures_of_a_run_have_the_intervals_that_are_asked_for(
+    work: Path, drifting: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`robust` ones lie evenly about their figure, drawn ones do not."""
+    unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
+    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)
+    path = configuration(work, drifting, protocol="rolling", periods=2)
+    run_main(path, "evaluate.interval=robust")
+    (file,) = work.glob(".lethe/runs/*/told-*/story.json")
+    story = json.loads(file.read_text())
+    rolling, ndcg = story["evaluation"]["rolling"], "ndcg@5"
+    assert story["models"]["candidate"] == story["evaluation"]["metrics"]
+    assert rolling["cuts"][0]["metrics"] == story["evaluation"]["metrics"]
+    cells = [story["models"]["trend"][ndcg], rolling["metrics"][ndcg], *rolling["trend"]["by_age"]]
+    cells += [entry[ndcg] for entry in story["comparisons"]]
+    for cell in cells:
+        middle = cell["difference"] if "difference" in cell else cell["mean"]
+        assert cell["high"] - middle == pytest.approx(middle - cell["low"], abs=1e-12)
+    (version,) = Registry("rolled").versions()
+    assert "robust to clusters of users" in version.description
 
 
 def test_it_is_shown_in_the_terminal_and_in_the_report(work: Path, drifting: Path, lethe: Command) -> None:

@@ -81,7 +81,7 @@ def test_fine_tuning_is_kept_only_where_validation_says_so(
     assert tuned.difference.difference > 0
     assert tuned.epochs["mlp"] >= 1
     monkeypatch.setattr(
-        evaluators, "paired", lambda *arguments: evaluators.Difference(-0.01, -0.02, 0.0, 0.1)
+        evaluators, "difference", lambda *arguments: evaluators.Difference(-0.01, -0.02, 0.0, 0.1)
     )
     worse = workshop.finetune(fits, model)
     assert worse is not None
@@ -104,7 +104,7 @@ def test_closed_forms_are_fine_tuned_where_asked(closed: Path, monkeypatch: pyte
     model, fits = workshop.settings.model, workshop.pretrain()
     for rise, kept in ((0.01, True), (-0.01, False)):
         verdict = evaluators.Difference(rise, rise - 0.005, rise + 0.005, 0.1)
-        monkeypatch.setattr(evaluators, "paired", lambda *_, said=verdict: said)
+        monkeypatch.setattr(evaluators, "difference", lambda *_, said=verdict: said)
         tuned = workshop.finetune(fits, model)
         assert tuned is not None
         assert (tuned.kept, tuned.epochs) == (kept, {})
