@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
 
+from tests.trainers.forgetting.cases import AGES, EXTREME, function
 from trainers.forgetting import FAMILIES, Forgetting, ForgettingSettings, Product, build
 
 TIME = FAMILIES["power"]("time", tau=7.0, exponent=0.5)
@@ -126,3 +129,51 @@ def test_the_floor_follows_what_is_above_it() -> None:
     assert (floor.monotone, floor.half_life) == (False, math.inf)
     assert FAMILIES["floor"](floor=0.5, of=TIME).half_life == math.inf
     assert [parameter.name for parameter in floor.parameters] == ["floor", "of.amount", "of.rate"]
+
+
+FORGETS = [family for family in FAMILIES if family != "none"]
+
+
+@pytest.mark.parametrize("family", FORGETS)
+def test_extremes_stay_finite_on_both_clocks(family: str) -> None:
+    """Every pair of extreme curves of a family, at ages from 0 to 30 years and to a million later moments."""
+    days, moments = (
+        ages[::200, None] if clock == "time" else ages[None, ::200] for clock, ages in AGES.items()
+    )
+    for values in EXTREME[family]:
+        for others in EXTREME[family]:
+            curve = Product(function((family, values, "time")), function((family, others, "moments")))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                kept, lost = curve.retention(days, moments), curve.lost(days, moments)
+            assert np.isfinite(lost).all()
+            assert (lost >= 0).all()
+            assert ((kept >= 0) & (kept <= 1)).all()
+            tensors = [torch.from_numpy(ages.copy()).requires_grad_() for ages in (days, moments)]
+            left = curve.retention(*tensors)
+            np.testing.assert_allclose(left.detach().numpy(), kept, rtol=1e-12, atol=1e-280)
+            assert all(
+                torch.isfinite(gradient).all() for gradient in torch.autograd.grad(left.sum(), tensors)
+            )
+
+
+@every_product
+def test_gradients_of_ages_agree_with_finite_differences(curve: Product) -> None:
+    ages = [torch.from_numpy(given[1:].copy()).requires_grad_() for given in (DAYS, LATER)]
+    assert torch.autograd.gradcheck(curve.retention, ages)
+    for gradient in torch.autograd.grad(curve.retention(*ages).sum(), ages):
+        assert (gradient < 0).all()
+
+
+@every_product
+def test_half_lives_are_where_half_is_left(curve: Product) -> None:
+    """Each while the other clock stands still; a root finder knows no closed form."""
+    zero = np.zeros(1)
+
+    def excess(age: float, moved: int) -> float:
+        given = [zero, zero]
+        given[moved] = np.array([age])
+        return float(curve.retention(*given)[0]) - 0.5
+
+    for moved, half_life in enumerate((curve.half_life, curve.moments_half_life)):
+        assert half_life == pytest.approx(brentq(excess, 0.0, 1e4, args=(moved,)), rel=1e-9)

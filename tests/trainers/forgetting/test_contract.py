@@ -352,6 +352,25 @@ def test_extremes_stay_finite_without_a_warning(family: str) -> None:
             assert torch.isfinite(forgetting.exponent(torch.from_numpy(ages))).all()
 
 
+@every_family
+def test_extremes_stay_finite_in_single_precision(family: str) -> None:
+    """As a network computes: free numbers of single precision, values, retention, and what flows back."""
+    for values in EXTREME[family] + EXAMPLES[family]:
+        for clock, ages in AGES.items():
+            forgetting = function((family, values, clock))
+            free = {
+                each.name: torch.as_tensor(each.to_free(forgetting.values[each.name])).float().requires_grad_()
+                for each in forgetting.learnable
+            }
+            learned = {each.name: each.from_free(free[each.name]) for each in forgetting.learnable}
+            age = torch.from_numpy(ages[::20]).float().requires_grad_()
+            kept = torch.exp(-forgetting.curve(age, {**forgetting.values, **learned}))
+            assert kept.dtype == torch.float32
+            assert ((kept >= 0) & (kept <= 1)).all()
+            for gradient in torch.autograd.grad(kept.sum(), [age, *free.values()], allow_unused=True):
+                assert gradient is None or torch.isfinite(gradient).all()
+
+
 # Keeping
 
 
