@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +47,7 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
     workshop = Workshop.open(settings)
     with locked(workshop.folder.parent, workshop.key):  # the same run started twice waits, and finds it done
         if fresh:
-            shutil.rmtree(workshop.folder, ignore_errors=True)
+            workshop.forget()
         token = _token(workshop.told)
         done = _done(workshop.told, registry, token)
         if done is not None:

@@ -18,8 +18,10 @@ import yaml
 
 from harness import report
 from harness.registry.registry import DECISION_TAG, Registry
+from harness.settings import load
 from harness.steps import pipeline
 from harness.steps.judging import judge
+from harness.steps.publishing import write_report
 from tests.harness.conftest import Command, Finished, run_main
 
 FIGURE = {"mean", "low", "high"}
@@ -223,6 +225,20 @@ def test_runs_that_are_told_differently_are_kept_apart(closed: Path, quick: None
     assert {**again, "model": None} == {**json.loads(json.dumps(first)), "model": None}
     assert run_main("closed.yaml", "registry.gate.margin=0.5")["model"]["version"] == 2
     assert len(Registry("closed").versions()) == 2
+
+
+def test_a_fresh_run_leaves_what_is_told_of_others(closed: Path, quick: None) -> None:
+    """They share its steps, and are done: their reports are there, and nothing of them is registered twice."""
+    stricter = run_main("closed.yaml", "registry.gate.margin=0.5")
+    (folder,) = closed.glob(".lethe/runs/*")
+    (folder / "old.txt").touch()
+    before = run_main("closed.yaml")
+    after = run_main("closed.yaml", fresh=True)
+    assert not (folder / "old.txt").exists()
+    assert (before["model"]["version"], after["model"]["version"]) == (2, 3)
+    again = run_main("closed.yaml", "registry.gate.margin=0.5")
+    assert (again["model"]["version"], again["run_id"]) == (stricter["model"]["version"], stricter["run_id"])
+    assert write_report(load("closed.yaml", ["registry.gate.margin=0.5"])).exists()
 
 
 def test_a_better_model_replaces_the_champion_and_can_be_taken_back(closed: Path, quick: None) -> None:
