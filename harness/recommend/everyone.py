@@ -63,9 +63,8 @@ def recommend_to_everyone(
     plan = {"model": model | {"run": version.run_id}, "log": store.fingerprint, "k": k, "asked": at}
     folder = out.absolute().with_name(f".{out.name}.parts")
     name = f"recommend-{hashlib.sha256(str(out.absolute()).encode()).hexdigest()[:16]}"
-    with locked(
-        Path(settings.work).absolute(), name
-    ):  # the same file asked for twice waits, and is made twice
+    # The same file asked for twice waits, and is made twice.
+    with locked(Path(settings.work).absolute(), name, "work"):
         moment = _begin(folder, plan, moment, lambda: registry.package(version))
         job = Parts(str(folder), store.where, k, moment)
         found = job.write_all(settings)

@@ -45,7 +45,8 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
     registry = Registry(settings.registry.name)
     registry.versions()  # one that cannot be reached is said now, not after the search
     workshop = Workshop.open(settings)
-    with locked(workshop.folder.parent, workshop.key):  # the same run started twice waits, and finds it done
+    # The same run started twice waits, and finds it done.
+    with locked(workshop.folder.parent, workshop.key, "work"):
         if fresh:
             workshop.forget()
         token = _token(workshop.told)

@@ -186,6 +186,12 @@ def test_the_report_stands_alone(done: Finished) -> None:
     assert not re.findall(r"@import|url\((?!['\"]?(?:data:|#))", page)
 
 
+def test_a_folder_of_work_that_cannot_be_written_is_named(closed: Path, lethe: Command) -> None:
+    said = lethe("run", "closed.yaml", "--set", "work=events.csv", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "`work` must be a directory that can be written, but `" in said.last
+
+
 # Done once, done again
 
 
