@@ -6,7 +6,6 @@ import ctypes
 import os
 import threading
 import time
-from pathlib import Path
 
 from harness.cost import tree
 
@@ -44,18 +43,8 @@ class Watch:
 
     def _look_on(self) -> None:
         while True:
-            for pid, *_ in tree():
-                if pid != os.getpid():
-                    self._used[pid] = max(_seconds(pid), self._used.get(pid, 0.0))
+            for process in tree():
+                if process.pid != os.getpid():
+                    self._used[process.pid] = max(process.own, self._used.get(process.pid, 0.0))
             if self._over.wait(PERIOD):
                 return
-
-
-def _seconds(pid: int) -> float:
-    """Of a process itself, without the children that ended; 0 where it is gone."""
-    try:
-        # The name, in parentheses, may hold anything; then state, parent, …
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")

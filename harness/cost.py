@@ -11,36 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.files import write_json
 from harness.report.words import elapsed
+from trainers.processes import PROC, Process, look
 from trainers.spent import Spent
 
 PERIOD = 1.0  # seconds between looks at the memory
 KEPT = 10.0  # seconds between two times that the cost so far is written down
 WATTS_PER_CORE = 10.0  # assumed of a busy core of a server
-PROC = Path("/proc")
-
-
-class Process(NamedTuple):
-    """What a look at one process finds."""
-
-    pid: int
-    parent: int
-    own: float
-    """Seconds of processor time, of itself."""
-    waited: float
-    """Of its children that ended and that it waited for, and of theirs."""
-    begun: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return self.own + self.waited
-
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.pid, self.begun  # numbers are used again
 
 
 @dataclass(frozen=True)
@@ -226,13 +206,9 @@ def forgotten(before: Iterable[Process], now: Iterable[Process]) -> float:
 def _all() -> Iterator[Process]:
     if not PROC.exists():
         return
-    ticks = os.sysconf("SC_CLK_TCK")
     for entry in PROC.iterdir():
-        if entry.name.isdecimal() and (text := _text(entry / "stat")):
-            # The name, in parentheses, may hold anything; then state, parent, …, and from the 12th the times.
-            fields = text.rpartition(")")[2].split()
-            own, waited = (sum(map(int, fields[first : first + 2])) / ticks for first in (11, 13))
-            yield Process(int(entry.name), int(fields[1]), own, waited, int(fields[19]))
+        if entry.name.isdecimal() and (process := look(int(entry.name))):
+            yield process
 
 
 def _seconds(processes: list[Process]) -> float:
@@ -241,12 +217,9 @@ def _seconds(processes: list[Process]) -> float:
 
 def _held(process: Process) -> int:
     """Bytes that a process holds for itself; 0 where it ended meanwhile."""
-    pages = [int(field) for field in _text(PROC / str(process.pid) / "statm").split()[1:3]]
-    return (pages[0] - pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
-
-
-def _text(file: Path) -> str:
     try:
-        return file.read_text()
-    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-        return ""
+        text = (PROC / str(process.pid) / "statm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    pages = [int(field) for field in text.split()[1:3]]
+    return (pages[0] - pages[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -23,12 +23,12 @@ from harness.masking import masked
 TOLD_EVERY = 10.0
 """Seconds between two lines of one piece of work, in a log file."""
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(message: str) -> None:
     """One line for a person."""
-    console.print(masked(message), markup=False, soft_wrap=True)
+    console.print(masked(message), soft_wrap=True)
 
 
 class Bar:
@@ -58,11 +58,13 @@ def bar(title: str, total: int | None = None) -> Iterator[Bar]:
     counted = [MofNCompleteColumn()] if total is not None else []
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", table_column=Column(min_width=len(title), no_wrap=True)),
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(min_width=len(title), no_wrap=True)
+        ),
         BarColumn(bar_width=24),
         *counted,
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )
     with progress:

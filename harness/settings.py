@@ -52,7 +52,7 @@ class EvaluateSettings(_Settings):
             for what other seeds and other users would give.
     """
 
-    k: tuple[int, ...] = (10,)
+    k: tuple[int, ...] = Field((10,), min_length=1)
     metrics: tuple[str, ...] = ("ndcg", "recall", "precision", "mrr", "hit_rate", "coverage")
     level: float = Field(0.95, gt=0, lt=1)
     interval: Method = "percentile"

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from harness.report.words import compact, intervals_of_their_own, share, stamp
 
-out = Console(highlight=False)
+out = Console(highlight=False, markup=False, emoji=False)
+"""Titles, ids and paths are shown as they are: a `[b]` or `:car:` in one is no markup."""
 
 HALF_LIVES_SHOWN = 4  # of a schedule; JSON and the report have them all
 EVENTS_SHOWN = 5  # behind an item; JSON has them all
@@ -33,7 +34,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
         table.add_row(name, *(_shown(figure[key]) for key in ("mean", "low", "high")))
     out.print(table)
     for note in intervals_of_their_own(result["metrics"]):
-        out.print(note, markup=False)
+        out.print(note)
     if "seeds" in result:
         seeds = result["seeds"]["seeds"]
         table = _table("over seeds", "mean", "low", "high", *map(str, seeds))
@@ -43,9 +44,9 @@ def show_evaluation(result: dict[str, Any]) -> None:
         out.print(table)
     if "rolling" in result:
         _show_rolling(result["rolling"])
-    out.print(result["audit"]["verdict"], markup=False)
+    out.print(result["audit"]["verdict"])
     for notice in result["audit"]["notices"]:
-        out.print(f"- {notice['sentence']}", markup=False)
+        out.print(f"- {notice['sentence']}")
     if "off_policy" in result:
         show_off_policy(result["off_policy"])
 
@@ -63,7 +64,7 @@ def _show_rolling(rolling: dict[str, Any]) -> None:
             figures = [f"{each[key]:+.4f}" for key in ("difference", "low", "high")]
             table.add_row(f"{each['days']:.1f} days", f"{each['queries']:,}", *figures, f"{each['p']:.4f}")
         out.print(table)
-    out.print(rolling["trend"]["sentence"], markup=False)
+    out.print(rolling["trend"]["sentence"])
 
 
 def show_off_policy(result: dict[str, Any]) -> None:
@@ -74,8 +75,7 @@ def show_off_policy(result: dict[str, Any]) -> None:
         f"\noff-policy, {result['policy']}: {result['rounds']:,} rounds of {result['users']:,} users\n"
         f"logged mean reward {logged['mean']:.4f} [{logged['low']:.4f}, {logged['high']:.4f}]; "
         f"mean weight {weight['mean']:.2f} [{weight['low']:.2f}, {weight['high']:.2f}]; "
-        f"{shared['outside_support']:.1%} of the policy outside the log",
-        markup=False,
+        f"{shared['outside_support']:.1%} of the policy outside the log"
     )
     counts = {"effective": "effective_sample", "rewarded": "rewarded_sample", "largest": "largest_weight"}
     table = _table("estimator", "mean", "low", "high", *counts, "supported")
@@ -87,9 +87,9 @@ def show_off_policy(result: dict[str, Any]) -> None:
         if not figure["supported"]:
             why.setdefault(figure["why"], []).append(name)
     out.print(table)
-    out.print(f"at any time of looking {sequence['low']:.4f} to {sequence['high']:.4f}", markup=False)
+    out.print(f"at any time of looking {sequence['low']:.4f} to {sequence['high']:.4f}")
     for reason, names in why.items():
-        out.print(f"- not supported: {', '.join(names)}: {reason}", markup=False)
+        out.print(f"- not supported: {', '.join(names)}: {reason}")
 
 
 def _shown(value: float | None) -> str:
@@ -107,9 +107,9 @@ def show_comparison(result: dict[str, Any]) -> None:
                 table.add_row(name, *figures, *others)
         out.print(table)
     if result["audit"]["leaks"]:
-        out.print(result["audit"]["verdict"], markup=False)
+        out.print(result["audit"]["verdict"])
     if "report" in result:
-        out.print(f"report: {result['report']}", markup=False)
+        out.print(f"report: {result['report']}")
 
 
 def show_change(result: dict[str, Any]) -> None:
@@ -117,8 +117,7 @@ def show_change(result: dict[str, Any]) -> None:
     out.print(
         f"{result['before']} to {result['after']}, {result['sampled']:,} users at {result['at']}: "
         f"{found['overlap']['mean']:.1%} of a list stays, rank-biased overlap {found['rbo']['mean']:.2f}, "
-        f"{found['same']:.1%} have the very same list\nreport: {result['report']}",
-        markup=False,
+        f"{found['same']:.1%} have the very same list\nreport: {result['report']}"
     )
 
 
@@ -135,7 +134,7 @@ def show_search(result: dict[str, Any]) -> None:
         _show_schedule(result["schedule"])
     counts = f"{result['trials']} trials, {result['failed']} failed, {result['stopped']} stopped early"
     trained = f"; {result['epochs']:g} epochs with those under `none`" if result["epochs"] else ""
-    out.print(f"{counts}{trained}; best {result['best']['trial']}", markup=False)
+    out.print(f"{counts}{trained}; best {result['best']['trial']}")
 
 
 def _show_schedule(schedule: dict[str, Any]) -> None:
@@ -155,7 +154,7 @@ def _show_schedule(schedule: dict[str, Any]) -> None:
     kept = ", ".join(
         f"{label} at its best after epoch {epoch}" for label, epoch in schedule["best_epoch"].items()
     )
-    out.print(f"trained from the start by this schedule: {again['value']:.4f}, {same}; {kept}", markup=False)
+    out.print(f"trained from the start by this schedule: {again['value']:.4f}, {same}; {kept}")
 
 
 def show_decision(result: dict[str, Any]) -> None:
@@ -163,7 +162,7 @@ def show_decision(result: dict[str, Any]) -> None:
         f"{result['name']} v{result['version']}: {'promoted' if result['promoted'] else 'not promoted'}"
     )
     for reason in result["reasons"]:
-        out.print(f"- {reason}", markup=False)
+        out.print(f"- {reason}")
 
 
 def show_models(result: dict[str, Any]) -> None:
@@ -175,7 +174,7 @@ def show_models(result: dict[str, Any]) -> None:
                 model["name"],
                 str(version["version"]),
                 ", ".join(version["aliases"]),
-                tags.get("metrics", "").replace("[", "\\["),
+                tags.get("metrics", ""),
                 tags.get("family", ""),
             )
     out.print(table)
@@ -184,18 +183,14 @@ def show_models(result: dict[str, Any]) -> None:
             if version["live_since"]:
                 out.print(f"live: {model['name']} v{version['version']}, since {version['live_since']}")
         if refused := model["last_refused"]:
-            out.print(
-                f"last refused: {model['name']} v{refused['version']}, {refused['decided']}", markup=False
-            )
+            out.print(f"last refused: {model['name']} v{refused['version']}, {refused['decided']}")
             for rule in refused["lacked"]:
-                out.print(f"- {rule}", markup=False)
+                out.print(f"- {rule}")
 
 
 def show_recommendation(result: dict[str, Any]) -> None:
     model = result["model"]
-    out.print(
-        f"{model['name']} v{model['version']} for user {result['user']} at {result['at']}", markup=False
-    )
+    out.print(f"{model['name']} v{model['version']} for user {result['user']} at {result['at']}")
     table = _table("item", "title", "score")
     for entry in result["items"]:
         table.add_row(entry["item"], entry["title"], f"{entry['score']:.4f}")
@@ -224,12 +219,12 @@ def _explain(table: Table, entry: dict[str, Any]) -> None:
 def show_run(result: dict[str, Any]) -> None:
     show_evaluation(result["evaluation"])
     out.print()
-    out.print(result["verdict"]["sentence"], markup=False)
+    out.print(result["verdict"]["sentence"])
     for reason in result["verdict"]["reasons"]:
-        out.print(f"- {reason}", markup=False)
+        out.print(f"- {reason}")
     model = result["model"]
     aliases = ", ".join(model["aliases"])
-    out.print(f"{model['name']} v{model['version']} ({aliases})\nreport: {result['report']}", markup=False)
+    out.print(f"{model['name']} v{model['version']} ({aliases})\nreport: {result['report']}")
 
 
 def show_checks(result: dict[str, Any]) -> None:

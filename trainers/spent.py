@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-PROC = Path("/proc")
+from trainers.processes import PROC, look
 
 
 class Spent(NamedTuple):
@@ -49,7 +48,8 @@ class Starter:
             return False
         pid = os.getpid()
         while pid > 1 and pid != self.pid:
-            pid = _parent(pid)
+            above = look(pid)
+            pid = above.parent if above else 0
         return pid == self.pid
 
 
@@ -87,10 +87,3 @@ def _machine() -> str:
         return f"{boot}/{os.stat(PROC / 'self/ns/pid').st_ino}"
     except OSError:  # no Linux
         return ""
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0

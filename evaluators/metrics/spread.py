@@ -116,8 +116,7 @@ class Gini(_Exposure):
     title, better = "gini", "lower"
 
     def figure(self, counts: Floats) -> float:
-        items = len(counts)
-        return float((2 * np.arange(1, items + 1) - items - 1) @ np.sort(counts) / (items * counts.sum()))
+        return gini(counts)
 
     def slope(self, counts: Floats) -> Floats:
         items, total = len(counts), counts.sum()
@@ -149,6 +148,18 @@ class Entropy(_Exposure):
         logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
         slope: Floats = -(logs + self.figure(counts)) / counts.sum()
         return slope
+
+
+def gini(counts: Floats) -> float:
+    """Gini coefficient of counts [I], one of them above 0.
+
+    >>> gini(np.array([1.0, 1.0, 1.0]))
+    0.0
+    >>> gini(np.array([0.0, 0.0, 3.0]))  # the most unequal three can be: 1 − 1/I
+    0.6666666666666666
+    """
+    items = len(counts)
+    return float((2 * np.arange(1, items + 1) - items - 1) @ np.sort(counts) / (items * counts.sum()))
 
 
 def _middle_ranks(values: Floats) -> Floats:

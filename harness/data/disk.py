@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from harness.data.errors import DataError
+from trainers.storage.place import CACHE, cache
 
 
 class HashedFile:
@@ -62,8 +63,10 @@ class HashedFile:
 
 
 @contextlib.contextmanager
-def locked(root: Path, name: str) -> Iterator[None]:
+def locked(root: Path, name: str, setting: str | None = None) -> Iterator[None]:
     """Hold the lock `name` in `root`, which is created; wait where another process holds it.
+
+    `setting` is what names `root`, for a message; left out, `root` is where packed stores lie.
 
     The system lets go of the lock when its holder dies. Nothing is left behind: the file of
     the lock is removed, and so is `root` where it is empty.
@@ -77,7 +80,7 @@ def locked(root: Path, name: str) -> Iterator[None]:
             continue
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
             raise DataError(
-                f"`data.store` must be a directory that can be written, but `{root}` is not "
+                f"`{setting or _setting(root)}` must be a directory that can be written, but `{root}` is not "
                 f"({error.strerror}). Name another one."
             ) from error
         try:
@@ -93,6 +96,11 @@ def locked(root: Path, name: str) -> Iterator[None]:
                 return
         finally:
             os.close(descriptor)
+
+
+def _setting(root: Path) -> str:
+    """What says that packed stores lie in `root`: a setting, or a variable of the environment."""
+    return CACHE if root.is_relative_to(cache()) else "data.store"
 
 
 def _same_file(descriptor: int, path: Path) -> bool:
@@ -149,7 +157,7 @@ def full_disk_explained(root: Path) -> Iterator[None]:
         raise OSError(
             errno.ENOSPC,
             f"The disk must have room for the packed events, but that of `{root}` is full. Free some, or set "
-            "`data.store` to a directory on another disk; nothing incomplete was left behind",
+            f"`{_setting(root)}` to a directory on another disk; nothing incomplete was left behind",
         ) from error
 
 

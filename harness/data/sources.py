@@ -73,7 +73,8 @@ def find_sources(locations: Sequence[str]) -> list[Source]:
 
     Raises `DataError` where a location names nothing, or a file of no known format.
     """
-    sources: dict[tuple[str, str], Source] = {}
+    sources: list[Source] = []
+    known: dict[str, list[pafs.FileSystem]] = {}
     for location in locations:
         try:
             found = _expand(location)
@@ -88,8 +89,11 @@ def find_sources(locations: Sequence[str]) -> list[Source]:
             )
             raise DataError(masked(text)) from error
         for source in found:
-            sources.setdefault((source.filesystem.type_name, source.path), source)
-    return list(sources.values())
+            # Two filesystems of a kind may hold other files at a path: endpoints of S3, say.
+            if source.filesystem not in known.setdefault(source.path, []):
+                known[source.path].append(source.filesystem)
+                sources.append(source)
+    return sources
 
 
 def _expand(location: str) -> list[Source]:

@@ -33,9 +33,13 @@ def summarise(store: Store) -> dict[str, Any]:
     - `events_per_user`: mean and quantiles
     - `popularity`: `gini` of events per item (0: all alike) and `top_1_percent_share` of the events
     """
+    # Here: half a second to import, which those who only prepare do without.
+    from evaluators.metrics.spread import gini
+    from evaluators.packed import moments
+
     times = np.asarray(store.times)
-    starts = _moment_starts(times, store.offsets)
-    sizes = np.diff(np.append(starts, len(times)))
+    first = moments(store.offsets, times).first
+    starts, sizes = first[:-1], np.diff(first)
     per_item = np.bincount(store.items, minlength=store.counts.items)
     return {
         "counts": asdict(store.counts),
@@ -53,30 +57,11 @@ def summarise(store: Store) -> dict[str, Any]:
             "mean": float(np.diff(store.offsets).mean()),
             **(_quantiles(np.diff(store.offsets)) or {}),
         },
-        "popularity": {"gini": gini(per_item), "top_1_percent_share": _top_share(per_item, 0.01)},
+        "popularity": {
+            "gini": gini(per_item.astype(np.float64)),
+            "top_1_percent_share": _top_share(per_item, 0.01),
+        },
     }
-
-
-def gini(counts: npt.ArrayLike) -> float:
-    """Gini coefficient of non-negative counts [n]: Σ (2k − n − 1)·x_k / (n·Σ x), x ascending, k from 1.
-
-    >>> gini([1, 1, 1])
-    0.0
-    >>> gini([0, 0, 3])  # the most unequal three can be: 1 − 1/n
-    0.6666666666666666
-    """
-    x = np.sort(np.asarray(counts, dtype=np.float64))
-    n = len(x)
-    return float(((2 * np.arange(1, n + 1) - n - 1) * x).sum() / (n * x.sum()))
-
-
-def _moment_starts(times: _Floats, offsets: _Ints) -> _Ints:
-    """Rows where a moment begins: a new user or a new time."""
-    new = np.empty(len(times), bool)
-    new[0] = True
-    np.not_equal(times[1:], times[:-1], out=new[1:])
-    new[offsets[:-1]] = True  # every user has at least one event
-    return np.flatnonzero(new)
 
 
 def _gaps(times: _Floats, starts: _Ints, offsets: _Ints) -> _Floats:

@@ -64,7 +64,7 @@ def recommend_to_everyone(
     folder = out.absolute().with_name(f".{out.name}.parts")
     name = f"recommend-{hashlib.sha256(str(out.absolute()).encode()).hexdigest()[:16]}"
     # The same file asked for twice waits, and is made twice.
-    with locked(Path(settings.work).absolute(), name):
+    with locked(Path(settings.work).absolute(), name, "work"):
         moment = _begin(folder, plan, moment, lambda: registry.package(version))
         job = Parts(str(folder), store.where, k, moment)
         found = job.write_all(settings)

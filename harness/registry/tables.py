@@ -6,14 +6,13 @@ from typing import Any
 
 from rich.markdown import Markdown
 from rich.table import Table
-from rich.text import Text
 
 from harness.report.words import NOTHING, compact, of
 from harness.tables import out
 
 
 def show_version(result: dict[str, Any]) -> None:
-    out.print(_named(result["name"], result["version"], result["aliases"]), markup=False)
+    out.print(_named(result["name"], result["version"], result["aliases"]))
     _print_sides(
         ("tag", "value"),
         [(name, [tag]) for name, tag in sorted(result["tags"].items()) if not name.startswith("lethe.")],
@@ -23,14 +22,12 @@ def show_version(result: dict[str, Any]) -> None:
         # A link into MLflow's pages leads nowhere from a terminal.
         out.print(Markdown(result["description"], hyperlinks=False))
     elif result["decision"]:
-        out.print(_decided(result["decision"]), markup=False)
+        out.print(_decided(result["decision"]))
 
 
 def show_difference(result: dict[str, Any]) -> None:
     sides = [f"v{number}" for number in result["versions"]]
-    out.print(
-        " and ".join(map(_named, [result["name"]] * 2, result["versions"], result["aliases"])), markup=False
-    )
+    out.print(" and ".join(map(_named, [result["name"]] * 2, result["versions"], result["aliases"])))
     curves = {
         name: [NOTHING if curve is None else f"{curve['family']}, {curve['words']}" for curve in pair]
         for name, pair in result["curves"].items()
@@ -45,7 +42,7 @@ def show_difference(result: dict[str, Any]) -> None:
             "They were not asked the same test queries: `lethe compare` asks a model and a version the same."
         )
     for side, decision in zip(sides, result["decisions"], strict=True):
-        out.print(f"{side}: {_decided(decision) if decision else 'no decision'}", markup=False)
+        out.print(f"{side}: {_decided(decision) if decision else 'no decision'}")
 
 
 def _named(name: str, version: int, aliases: list[str]) -> str:
@@ -71,5 +68,5 @@ def _print_sides(heads: tuple[str, ...], rows: list[tuple[str, list[str]]]) -> N
     for head in heads:
         table.add_column(head, overflow="fold")
     for name, cells in rows:
-        table.add_row(name, *map(Text, cells))
+        table.add_row(name, *cells)
     out.print(table)

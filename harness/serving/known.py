@@ -17,7 +17,10 @@ from trainers.log import LAYOUT, PackedLog, Queries
 from trainers.storage.saved import Shape, parsed, shaped, tensors
 
 USERS_FILE = "users.json"
-EVENTS_FILE = "events.safetensors"
+EVENTS_FILE = "users.events.safetensors"
+"""The dot keeps it apart from the file of any term, whose name can hold none."""
+OLD_EVENTS_FILE = "events.safetensors"
+"""Its name in packages of before."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class KnownUsers:
     log: PackedLog
 
     def save(self, folder: Path) -> None:
-        """Write `users.json` and `events.safetensors`."""
+        """Write `users.json` and `users.events.safetensors`."""
         arrays = {name: np.ascontiguousarray(getattr(self.log, name)) for name in LAYOUT}
         save_file(arrays, folder / EVENTS_FILE)
         (folder / USERS_FILE).write_text(json.dumps(self.ids))
@@ -48,14 +51,15 @@ class KnownUsers:
         if not (folder / USERS_FILE).exists():
             return None
         ids: list[str] = parsed(folder / USERS_FILE)
-        arrays: dict[str, Any] = tensors(folder / EVENTS_FILE)
+        file = folder / (EVENTS_FILE if (folder / EVENTS_FILE).exists() else OLD_EVENTS_FILE)
+        arrays: dict[str, Any] = tensors(file)
         shapes: dict[str, Shape] = {name: (len(arrays.get("items", ())),) for name in LAYOUT}
-        shaped(EVENTS_FILE, arrays, shapes | {"offsets": (len(ids) + 1,)})
+        shaped(file.name, arrays, shapes | {"offsets": (len(ids) + 1,)})
         begins, columns = arrays["offsets"], arrays["items"]
         whole = begins[0] == 0 and begins[-1] == len(columns) and (np.diff(begins) >= 0).all()
         if not whole or columns.min(initial=0) < 0 or columns.max(initial=0) > items:
             raise ValueError(
-                f"{folder / EVENTS_FILE} must be the events of {len(ids)} users, on {items} items, but its numbers "
+                f"{file} must be the events of {len(ids)} users, on {items} items, but its numbers "
                 "lead outside; write the model anew."
             )
         return cls(ids, PackedLog(**arrays, vocabulary=items + 1, category=category))

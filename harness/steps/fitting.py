@@ -14,7 +14,7 @@ from harness.steps.run import Run, digest
 from harness.steps.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
-from trainers.fitting.fits import Fits, fit_term
+from trainers.fitting.fits import Fits, fit_model
 from trainers.fitting.handed import watch
 from trainers.fitting.pretrain import Resources, fit
 from trainers.fitting.request import Fit
@@ -116,17 +116,9 @@ class Fitting:
 
     def assemble(self, stage: Stage, model: ModelSettings, fits: Fits, tuned: Fits | None = None) -> Model:
         """A model from its fitted terms: from `tuned` where that has them, from `fits` otherwise."""
-        encoders = [
-            fit_term(
-                term,
-                stage.training,
-                tuned if tuned is not None and tuned.serves(term) else fits,
-                repeats=self.settings.data.repeats,
-                seed=self.settings.seed,
-            )
-            for term in model.terms
-        ]
-        return Model(model, encoders, len(stage.training.catalogue))
+        found = [fits] if tuned is None else [tuned, fits]
+        repeats, seed = self.settings.data.repeats, self.settings.seed
+        return fit_model(model, stage.training, *found, repeats=repeats, seed=seed)
 
 
 def fits_the_cluster(train: TrainSettings) -> None:

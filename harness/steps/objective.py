@@ -15,6 +15,7 @@ from harness.steps.trying import Judge
 from trainers.fitting.fits import Fits
 from trainers.search import objective
 from trainers.search.settings import Scheduler
+from trainers.storage.place import last_name
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ValidationObjective:
     """Fits a model on the validation stage's training data and gives the metric of every validation query.
 
     Attributes:
-        store: the packed store's folder.
+        store: the packed store's folder, or its URI; its name, the digest of what it holds, is what counts.
         fits: the folder of the pretrained terms; what they serve is not fitted again.
         split, repeats: how the stage is made.
         metric: its name.
@@ -43,7 +44,7 @@ class ValidationObjective:
 
     def about(self) -> dict[str, Any]:
         return {
-            "data": Path(self.store).name,
+            "data": last_name(self.store),
             "split": self.split.model_dump(mode="json"),
             "repeats": self.repeats,
             "metric": self.metric,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +45,10 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
     registry = Registry(settings.registry.name)
     registry.versions()  # one that cannot be reached is said now, not after the search
     workshop = Workshop.open(settings)
-    with locked(workshop.folder.parent, workshop.key):  # the same run started twice waits, and finds it done
+    # The same run started twice waits, and finds it done.
+    with locked(workshop.folder.parent, workshop.key, "work"):
         if fresh:
-            shutil.rmtree(workshop.folder, ignore_errors=True)
+            workshop.forget()
         token = _token(workshop.told)
         done = _done(workshop.told, registry, token)
         if done is not None:

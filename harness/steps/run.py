@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from harness.settings import RunSettings
 from harness.steps.stage import Stage, StageName
 from harness.steps.warm import TRIALS
 from trainers.spent import Spent, unspent
+
+_TOLD = "told-"
 
 
 class Run:
@@ -57,7 +60,13 @@ class Run:
     def told(self) -> Path:
         """Where what is told of the run lies: runs that differ in metrics, gate or A/B test share all other work."""
         told = self.settings.model_dump(mode="json", include={"evaluate", "ab", "registry", "report"})
-        return self.folder / f"told-{digest(told)}"
+        return self.folder / f"{_TOLD}{digest(told)}"
+
+    def forget(self) -> None:
+        """Remove its steps and what is told of it; what is told of others that share the steps stays."""
+        for entry in self.folder.glob("*"):
+            if entry == self.told or not entry.name.startswith(_TOLD):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     @cached_property
     def val(self) -> Stage:

@@ -90,7 +90,7 @@ class Workshop(Run):
         """The fits that have all neural terms of these models: those given, unless a search has changed a setting
         that their training depends on."""
         terms = [term for model in models for term in neural_terms(model)]
-        if all(fits.state(term) is not None for term in terms):
+        if all(map(fits.serves, terms)):
             return fits
         return self.pretrain(models, tune=True)
 

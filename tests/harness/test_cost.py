@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from harness import cost
-from harness.cost import Cost, Meter, Process, forgotten, tree
+from harness.cost import Cost, Meter, forgotten, tree
+from trainers.processes import PROC, Process
 from trainers.spent import Spent
 
 MEGABYTE = 1 << 20
-linux = pytest.mark.skipif(not cost.PROC.exists(), reason="only Linux has /proc")
+linux = pytest.mark.skipif(not PROC.exists(), reason="only Linux has /proc")
 
 
 def burn(seconds: float) -> None:

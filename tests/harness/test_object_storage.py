@@ -46,6 +46,15 @@ def test_what_is_wrong_is_one_line(
     assert "wJalrXU" not in found.err
 
 
+def test_a_cache_that_cannot_be_written_is_named(
+    closed: Path, lethe: Command, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE, "events.csv")
+    said = lethe("prepare", "closed.yaml", "--set", f"data.store={storage.uri(f'{closed.name}/stores')}")
+    assert said.code == 2
+    assert "`LETHE_CACHE` must be a directory that can be written, but `" in said.last
+
+
 def test_fits_go_through_the_bucket_where_there_are_workers(closed: Path, storage: Storage) -> None:
     changes = [f"data.store={storage.uri(f'{closed.name}/stores')}"]
     alone = Workshop.open(load("closed.yaml", changes))

@@ -136,6 +136,7 @@ SPACE = "search={trials: 2, space: %s}"
         ("model.terms.0.forgetting={family: power, tau: 7}", "`power` takes the parameters (tau, exponent)"),
         ("model.terms.0.forgetting={family: geometric, rate: 1.5}", "`geometric.rate` must be at most 1"),
         ("evaluate.k=[0]", "k"),
+        ("evaluate.k=[]", "`evaluate.k`: Tuple should have at least 1 item"),
         ("evaluate.metrics=[ndgc]", "ndcg"),
         ("evaluate.level=1", "less than 1, but got 1."),
         ("evaluate.interval=normal", "'percentile', 'bca' or 'robust'"),

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from trainers import spent
+from trainers.processes import PROC
 from trainers.spent import Spent, Starter, Watch
 
-linux = pytest.mark.skipif(not spent.PROC.exists(), reason="only Linux has /proc")
+linux = pytest.mark.skipif(not PROC.exists(), reason="only Linux has /proc")
 ELSEWHERE = Starter("another machine", 1)
 
 

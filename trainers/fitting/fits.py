@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,25 +71,17 @@ class Fits:
         """The sums that serve this closed-form term, if they are here."""
         encoder = ENCODERS[term.kind]
         assert issubclass(encoder, ClosedForm)
-        for settings, _ in self.entries():
-            if settings.kind == term.kind and encoder.statistics_key(settings) == encoder.statistics_key(
-                term
-            ):
-                return self._arrays(settings.label)
-        return None
+        return self._arrays(self._label(term, encoder.statistics_key))
 
-    def serves(self, term: TermSettings) -> bool:
+    def serves(self, term: TermSettings | NeuralSettings) -> bool:
         """Whether this term was fitted here, or sums that it can be solved from are here."""
-        closed = issubclass(ENCODERS[term.kind], ClosedForm)
-        return (self.statistics(term) if closed else self.state(term)) is not None
+        encoder = ENCODERS[term.kind]
+        key = encoder.statistics_key if issubclass(encoder, ClosedForm) else encoder.fit_key
+        return self._label(term, key) is not None
 
     def state(self, term: TermSettings | NeuralSettings) -> dict[str, Any] | None:
         """The parameters of this neural term, if it was fitted here with the same settings."""
-        encoder = ENCODERS[term.kind]
-        for settings, _ in self.entries():
-            if settings.kind == term.kind and encoder.fit_key(settings) == encoder.fit_key(term):
-                return self._arrays(settings.label)
-        return None
+        return self._arrays(self._label(term, ENCODERS[term.kind].fit_key))
 
     def solved(self, term: TermSettings) -> Path:
         """Where `solve` leaves the solution of a closed-form term, for many processes to map."""
@@ -127,7 +120,14 @@ class Fits:
             None,
         )
 
-    def _arrays(self, label: str) -> dict[str, Any]:
+    def _label(self, term: EncoderSettings, key: Callable[[Any], dict[str, Any]]) -> str | None:
+        """What a term of the same kind is called here whose settings agree in `key`, if there is one."""
+        same = (settings for settings, _ in self.entries() if settings.kind == term.kind)
+        return next((settings.label for settings in same if key(settings) == key(term)), None)
+
+    def _arrays(self, label: str | None) -> dict[str, Any] | None:
+        if label is None:
+            return None
         file = term_file(self.folder, label)
         return load_file(file) if file.exists() else {}
 
@@ -174,8 +174,12 @@ def fit_neural(
 
 
 def fit_model(
-    settings: ModelSettings, data: TrainingData, fits: Fits | None = None, *, repeats: bool, seed: int = 0
+    settings: ModelSettings, data: TrainingData, *fits: Fits, repeats: bool, seed: int = 0
 ) -> Model:
-    """A fitted model, in this process."""
-    encoders = [fit_term(term, data, fits, repeats=repeats, seed=seed) for term in settings.terms]
+    """A fitted model, in this process: each term from the first of `fits` that serves it, from `data` otherwise."""
+    first = [next((each for each in fits if each.serves(term)), None) for term in settings.terms]
+    encoders = [
+        fit_term(term, data, found, repeats=repeats, seed=seed)
+        for term, found in zip(settings.terms, first, strict=True)
+    ]
     return Model(settings, encoders, len(data.catalogue))

@@ -80,7 +80,7 @@ class SearchSettings(BaseModel):
     max_failed: int = Field(0, ge=0)
     scheduler: Scheduler | None = None
     trial: TrialSettings = TrialSettings()
-    warm_start: str | None = None
+    warm_start: str | None = Field(None, coerce_numbers_to_str=True)  # a version is a number in YAML
 
     @property
     def side_by_side(self) -> int:

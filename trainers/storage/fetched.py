@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from trainers.log import LAYOUT, PackedLog, TrainingData
-from trainers.storage.place import READ_BYTES, Place, cache, is_uri
+from trainers.storage.place import READ_BYTES, Place, cache, is_uri, last_name
 
 INDEX = "index.json"
 CHUNK = 1 << 20
@@ -121,7 +121,7 @@ def open_training(log: str, vocabulary: int, folder: Path, shard: tuple[int, int
     """
     if not is_uri(log):
         return TrainingData.open(PackedLog.open(log, vocabulary), folder)
-    whole = cache() / "stores" / log.partition("?")[0].rstrip("/").rpartition("/")[2]
+    whole = cache() / "stores" / last_name(log)
     if whole.exists():  # this node packed it, or has fetched all of it
         return _held(TrainingData.open(PackedLog.open(whole, vocabulary), folder), shard)
     fetched = Fetched(Place(log))

@@ -32,6 +32,16 @@ def is_uri(location: str) -> bool:
     return _URI.match(location) is not None
 
 
+def last_name(location: str) -> str:
+    """The last name of a path or a URI, without the options of its filesystem.
+
+    >>> last_name("s3://bucket/stores/a1?region=eu"), last_name("/data/stores/a1")
+    ('a1', 'a1')
+    """
+    path = location.partition("?")[0] if is_uri(location) else location
+    return path.rstrip("/").rpartition("/")[2]
+
+
 def cache() -> Path:
     """The folder of this node's cache."""
     return Path(os.environ.get(CACHE) or "~/.cache/lethe").expanduser().absolute()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from harness.data import ColumnSettings, DataError, DataSettings, prepare, read
 from harness.data.sources import find_sources
 from tests.harness.data.conftest import HEADER, ROWS, left_behind, same
+from tests.storage import Storage
 
 Make = Callable[..., DataSettings]
 Write = Callable[..., str]
@@ -69,6 +70,14 @@ def test_a_glob_stops_at_a_slash_and_files_count_once(log: Write, tmp_path: Path
         "c.csv",
     ]
     assert [Path(s.path).name for s in find_sources([str(tmp_path / "[!b].csv")])] == ["a.csv"]
+
+
+def test_files_of_two_endpoints_are_two(storage: Storage, tmp_path: Path) -> None:
+    storage.write(f"{tmp_path.name}/events.csv", b"")
+    there = storage.uri(f"{tmp_path.name}/events.csv")
+    elsewhere = there.replace("127.0.0.1", "localhost")
+    folder = storage.uri(tmp_path.name)
+    assert [source.name for source in find_sources([there, elsewhere, there, folder])] == [there, elsewhere]
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,10 @@ def test_a_folder_that_is_not_there(lethe: Command, config: Path, shop: Registry
     said = lethe("recommend", str(config), "--all", "--out", "nowhere/recs.parquet", "--json")
     assert (said.code, said.out) == (2, "")
     assert "`--out` must be a file in a folder that can be written, but got nowhere/recs.parquet" in said.last
+    out = ["--out", "recs.parquet", "--model", "2"]
+    said = lethe("recommend", str(config), "--all", *out, "--set", "work=events.csv", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "`work` must be a directory that can be written, but `" in said.last
 
 
 @pytest.mark.slow

@@ -13,11 +13,11 @@ import mlflow
 import pytest
 
 from harness import __version__, source_digest
-from harness.cost import PROC
 from harness.registry.answers import answers, lacked, last_refused
 from harness.registry.registry import Registry
 from tests.conftest import ROOT
 from tests.harness.conftest import Command, Whispered
+from trainers.processes import PROC
 
 Facts = dict[str, Any]
 

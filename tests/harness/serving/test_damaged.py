@@ -103,7 +103,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     ),
     "no tensors": (lambda folder: (folder / "trend.safetensors").unlink(), r"`trend` must .* but has \(\)"),
     "tensors cut off": (cut("linear.safetensors"), "linear.safetensors must be safetensors"),
-    "events cut off": (cut("events.safetensors"), "events.safetensors must be safetensors"),
+    "events cut off": (cut("users.events.safetensors"), "users.events.safetensors must be safetensors"),
     "names cut off": (cut("items.json"), "items.json must be JSON"),
     "users cut off": (cut("users.json"), "users.json must be JSON"),
     "a name too few": (
@@ -111,7 +111,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
         "must have `ids` for the 40 items of the model, but has 39",
     ),
     "a user too many": (text("users.json", lambda ids: [*ids, "u-new"]), r"offsets \[62\]\), but has"),
-    "events of other items": (tensor("events.safetensors", outside), "lead outside"),
+    "events of other items": (tensor("users.events.safetensors", outside), "lead outside"),
 }  # fmt: skip
 
 

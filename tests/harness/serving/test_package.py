@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from harness.data import DataSettings, Store, prepare
+from harness.serving.known import EVENTS_FILE, OLD_EVENTS_FILE
 from harness.serving.package import Package, Reader
 from harness.splits import SplitSettings
 from harness.steps.stage import ForeignScorer, ModelScorer, Stage
@@ -44,6 +45,28 @@ def test_what_is_saved_is_what_is_loaded(package: Package, tmp_path: Path) -> No
         assert np.array_equal(getattr(again.known.log, name), getattr(package.known.log, name))
     replace(package, known=None).save(tmp_path / "bare")
     assert Package.load(tmp_path / "bare").known is None
+
+
+def test_a_term_may_be_called_as_any_part_of_the_package(store: Store, tmp_path: Path) -> None:
+    parts = ["events", "users", "items", "about", "model"]
+    terms = [{"kind": "trend", "name": name, "weight": n + 1.0} for n, name in enumerate(parts)]
+    made = packaged(store, terms)
+    made.save(tmp_path)
+    again = Package.load(tmp_path)
+    assert again.known is not None
+    assert again.known.ids == store.users.tolist()
+    for mine, read in zip(made.model.encoders, again.model.encoders, strict=True):
+        assert np.array_equal(mine.state()["popularity"], read.state()["popularity"])
+
+
+def test_a_package_of_before_is_opened(package: Package, tmp_path: Path) -> None:
+    """The events of its users lay under a name that a term could have too."""
+    package.save(tmp_path)
+    (tmp_path / EVENTS_FILE).rename(tmp_path / OLD_EVENTS_FILE)
+    known = Package.load(tmp_path).known
+    assert known is not None
+    assert package.known is not None
+    assert np.array_equal(known.log.items, package.known.log.items)
 
 
 def test_known_users_have_the_histories_of_the_log(grouped_package: Package, grouped: Store) -> None:

@@ -80,7 +80,10 @@ def test_its_key_names_everything_that_its_values_depend_on(objective: Validatio
         replace(objective, rising=("mlp",)),
     ]
     assert len({objective.key(), *(other.key() for other in others)}) == 8
-    assert replace(objective, store="/elsewhere/" + Path(objective.store).name).key() == objective.key()
+    name = Path(objective.store).name
+    for elsewhere in (f"/elsewhere/{name}", f"s3://bucket/stores/{name}?region=eu-central-1"):
+        assert replace(objective, store=elsewhere).about() == objective.about()
+        assert replace(objective, store=elsewhere).key() == objective.key()
 
 
 def test_trials_map_the_store_and_copy_nothing_of_it(store: Store, tmp_path: Path) -> None:

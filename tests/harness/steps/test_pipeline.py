@@ -18,8 +18,10 @@ import yaml
 
 from harness import report
 from harness.registry.registry import DECISION_TAG, Registry
+from harness.settings import load
 from harness.steps import pipeline
 from harness.steps.judging import judge
+from harness.steps.publishing import write_report
 from tests.harness.conftest import Command, Finished, run_main
 
 FIGURE = {"mean", "low", "high"}
@@ -184,6 +186,12 @@ def test_the_report_stands_alone(done: Finished) -> None:
     assert not re.findall(r"@import|url\((?!['\"]?(?:data:|#))", page)
 
 
+def test_a_folder_of_work_that_cannot_be_written_is_named(closed: Path, lethe: Command) -> None:
+    said = lethe("run", "closed.yaml", "--set", "work=events.csv", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "`work` must be a directory that can be written, but `" in said.last
+
+
 # Done once, done again
 
 
@@ -223,6 +231,20 @@ def test_runs_that_are_told_differently_are_kept_apart(closed: Path, quick: None
     assert {**again, "model": None} == {**json.loads(json.dumps(first)), "model": None}
     assert run_main("closed.yaml", "registry.gate.margin=0.5")["model"]["version"] == 2
     assert len(Registry("closed").versions()) == 2
+
+
+def test_a_fresh_run_leaves_what_is_told_of_others(closed: Path, quick: None) -> None:
+    """They share its steps, and are done: their reports are there, and nothing of them is registered twice."""
+    stricter = run_main("closed.yaml", "registry.gate.margin=0.5")
+    (folder,) = closed.glob(".lethe/runs/*")
+    (folder / "old.txt").touch()
+    before = run_main("closed.yaml")
+    after = run_main("closed.yaml", fresh=True)
+    assert not (folder / "old.txt").exists()
+    assert (before["model"]["version"], after["model"]["version"]) == (2, 3)
+    again = run_main("closed.yaml", "registry.gate.margin=0.5")
+    assert (again["model"]["version"], again["run_id"]) == (stricter["model"]["version"], stricter["run_id"])
+    assert write_report(load("closed.yaml", ["registry.gate.margin=0.5"])).exists()
 
 
 def test_a_better_model_replaces_the_champion_and_can_be_taken_back(closed: Path, quick: None) -> None:

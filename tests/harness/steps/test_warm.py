@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ def written(trials: Path, about: dict[str, Any] = ABOUT) -> Path:
 
 
 def settings(where: str) -> RunSettings:
-    return load("closed.yaml", [SPACE, f"search.warm_start={json.dumps(where)}"])
+    """As a person writes it: the number of a version is one to YAML."""
+    return load("closed.yaml", [SPACE, f"search.warm_start={where}"])
 
 
 @pytest.mark.usefixtures("config")

@@ -162,6 +162,24 @@ def test_a_fit_takes_what_is_there(
     assert np.array_equal(model.encoders[4].score(histories), untrained.score(histories))
 
 
+def test_a_fit_takes_each_term_from_the_first_that_has_it(
+    fits: Fits, data: TrainingData, histories: Histories, tmp_path: Path
+) -> None:
+    network = MODEL.terms[4]
+    tuned = Fits(tmp_path / "tuned")
+    torch.manual_seed(1)
+    encoder = ENCODERS["mlp"](network, len(data.catalogue))
+    tuned.write([(network, encoder, CURVE)])
+    assert [tuned.serves(term) for term in MODEL.terms] == [False] * 4 + [True]
+    both, alone = (
+        fit_model(MODEL, data, tuned, fits, repeats=True),
+        fit_model(MODEL, data, fits, repeats=True),
+    )
+    assert np.array_equal(both.encoders[4].score(histories), encoder.score(histories))
+    for number in range(4):
+        assert np.array_equal(both.encoders[number].score(histories), alone.encoders[number].score(histories))
+
+
 def test_a_fit_makes_what_is_not_there(fits: Fits, data: TrainingData, histories: Histories) -> None:
     other = settings({**TERMS[3], "forgetting": DAYS}, {**TERMS[0], "forgetting": {"family": "none"}})
     assert np.array_equal(

@@ -359,7 +359,9 @@ def test_extremes_stay_finite_in_single_precision(family: str) -> None:
         for clock, ages in AGES.items():
             forgetting = function((family, values, clock))
             free = {
-                each.name: torch.as_tensor(each.to_free(forgetting.values[each.name])).float().requires_grad_()
+                each.name: torch.as_tensor(each.to_free(forgetting.values[each.name]))
+                .float()
+                .requires_grad_()
                 for each in forgetting.learnable
             }
             learned = {each.name: each.from_free(free[each.name]) for each in forgetting.learnable}
