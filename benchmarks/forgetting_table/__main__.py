@@ -21,7 +21,7 @@ import ray
 
 from benchmarks.forgetting_table.measure import Bench, read, save
 from benchmarks.forgetting_table.page import write
-from benchmarks.forgetting_table.plan import Cell, Plan, closed
+from benchmarks.forgetting_table.plan import Cell, Plan, closed, curves_file
 from benchmarks.forgetting_table.results import Results
 from trainers import cluster
 
@@ -41,10 +41,6 @@ def tasks(plan: Plan, names: list[str], terms: list[str], folder: Path) -> Itera
             alone = "" if closed(plan.term(cell.term)) else f"{cell.family}-{cell.seed}"
             together.setdefault((cell.term, cell.clock + alone), []).append(cell)
         yield from ((name, cells) for cells in together.values())
-
-
-def curves_file(folder: Path, plan: Plan, name: str) -> Path:
-    return Cell(name, plan.terms[0].label, f"likelihood-{plan.sample}", "all", 0).file(folder, plan)
 
 
 @ray.remote(num_cpus=1)

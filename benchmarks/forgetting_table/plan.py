@@ -155,12 +155,23 @@ class Cell:
 
     def file(self, folder: Path, plan: Plan) -> Path:
         """Where its result lies: under a name that changes with everything that decides it."""
-        content = [
-            source_digest(),
-            plan.data[self.data].model_dump(),
-            plan.term(self.term).model_dump(mode="json"),
-            plan.space.model_dump(mode="json", exclude={"family", "clock"}),
-            plan.trials,
-        ]
-        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+        term = plan.term(self.term)
+        begins = (
+            [plan.space.model_dump(mode="json", exclude={"family", "clock"}), plan.trials]
+            if closed(term)
+            else [plan.sample]  # of the choices whose likelihood says where it begins
+        )
+        key = _key(plan.data[self.data].model_dump(), term.model_dump(mode="json"), *begins)
         return folder / f"{self.data}-{self.term}-{self.family}-{self.clock}-{self.seed}-{key}.npz"
+
+
+def curves_file(folder: Path, plan: Plan, name: str) -> Path:
+    """Where the likelihoods of the curves on a data set lie, under such a name."""
+    key = _key(plan.data[name].model_dump(), plan.curves.pairs(), plan.sample)
+    return folder / f"{name}-likelihood-{key}.npz"
+
+
+def _key(*content: Any) -> str:
+    """Changes with the content, and with the code that makes something of it."""
+    text = json.dumps([source_digest(), *content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
