@@ -183,34 +183,13 @@ class _Measured:
         for scope, known in names.items():
             if size(scope, log) > 1:
                 stretches = fit_groups(self.fitted, common, scope, most=LARGEST, least=LEAST_EVENTS)
-                found[scope] = self._named(stretches, common, known)
+                found[scope] = _named(stretches, common, known, self.level)
         terciles, labels = _terciles(np.asarray(self.data.stop - log.offsets[:-1]), self.fitted)
         if len(labels) > 1:
             by_history = replace(self.fitted, groups={"history": terciles})
-            found["history"] = self._named(fit_groups(by_history, common, "history"), common, labels)
+            stretches = fit_groups(by_history, common, "history")
+            found["history"] = _named(stretches, common, labels, self.level)
         return {scope: rows for scope, rows in found.items() if len(rows) > 1}
-
-    def _named(self, stretches: Stretches, common: CurveFit, names: list[str]) -> list[dict[str, Any]]:
-        """The groups with their half-lives, the longest first for those without an order of their own."""
-        base, unit = halved(stretches.common), common.forgetting.unit
-        if not math.isfinite(base):
-            return []
-        # A group's stretch is known given the common curve, which is not known exactly either.
-        ends = [
-            around(base * math.exp(stretch), math.hypot(spread, common.spread), self.level)
-            for stretch, spread in zip(stretches.log_stretch, stretches.spread, strict=True)
-        ]
-        rows = [
-            {
-                "name": names[group],
-                "events": int(stretches.events[place]),
-                "value": (value := base * math.exp(stretches.log_stretch[place])),
-                **{end: _ends(value, ends[place])[end] for end in ("low", "high")},
-                "unit": unit,
-            }
-            for place, group in enumerate(stretches.groups.tolist())
-        ]
-        return rows if stretches.scope == "history" else sorted(rows, key=lambda row: -float(row["value"]))
 
 
 def candidates(choices: Choices) -> dict[str, ForgettingSettings]:
@@ -219,6 +198,29 @@ def candidates(choices: Choices) -> dict[str, ForgettingSettings]:
     found |= {f"{family}, moments": learnable(family, "moments", choices) for family in MOMENTS}
     found |= {f"{family}, both": learnable(family, "both", choices) for family in BOTH}
     return found
+
+
+def _named(stretches: Stretches, common: CurveFit, names: list[str], level: float) -> list[dict[str, Any]]:
+    """The groups with their half-lives, the longest first for those without an order of their own."""
+    base, unit = halved(stretches.common), common.forgetting.unit
+    if not math.isfinite(base):
+        return []
+    # A group's stretch is known given the common curve, which is not known exactly either.
+    ends = [
+        around(base * math.exp(stretch), math.hypot(spread, common.spread), level)
+        for stretch, spread in zip(stretches.log_stretch, stretches.spread, strict=True)
+    ]
+    rows = [
+        {
+            "name": names[group],
+            "events": int(stretches.events[place]),
+            "value": (value := base * math.exp(stretches.log_stretch[place])),
+            **{end: _ends(value, ends[place])[end] for end in ("low", "high")},
+            "unit": unit,
+        }
+        for place, group in enumerate(stretches.groups.tolist())
+    ]
+    return rows if stretches.scope == "history" else sorted(rows, key=lambda row: -float(row["value"]))
 
 
 def _terciles(events: Ints, choices: Choices) -> tuple[Ints, list[str]]:

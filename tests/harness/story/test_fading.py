@@ -21,6 +21,7 @@ from harness.story import fading as module
 from harness.story.fading import fading
 from tests.conftest import simulated_log
 from trainers.curves.likelihood import CurveFit, Free
+from trainers.curves.stretches import Stretches
 from trainers.forgetting import ForgettingSettings, build
 
 GAP = {"difference", "low", "high"}
@@ -141,6 +142,32 @@ def test_groups_have_their_half_lives(work: Path, events: pd.DataFrame) -> None:
         for row in rows:
             assert row["low"] < row["value"] < row["high"]
             assert row["events"] >= module.LEAST_EVENTS
+
+
+def test_every_group_has_the_half_life_that_was_found_for_it() -> None:
+    """By hand: of three groups the second has too few events to be among those found."""
+    settings = ForgettingSettings.model_validate({"family": "exponential", "half_life": 10.0, "learn": True})
+    curve, space = build(settings), Free.of(settings)
+    common = CurveFit(curve, {}, np.zeros(1), space.vector(curve), np.diag([0.03**2]), space)
+    stretches = Stretches(
+        "category",
+        curve,
+        np.array([0, 2]),
+        np.array([500, 900]),
+        np.log([0.5, 3.0]),
+        np.array([0.04, 0.0]),
+        0.4,
+    )
+    rows = module._named(stretches, common, ["toys", "garden", "home"], 0.95)
+    assert [(row["name"], row["events"], row["unit"]) for row in rows] == [
+        ("home", 900, "days"),
+        ("toys", 500, "days"),
+    ]
+    assert [row["value"] for row in rows] == pytest.approx([30.0, 5.0])
+    spreads = [0.03, 0.05]  # that of the common curve, and with that of the group 3-4-5
+    for row, spread in zip(rows, spreads, strict=True):
+        ends = [row["value"] * math.exp(sign * 1.959964 * spread) for sign in (-1, 1)]
+        assert [row["low"], row["high"]] == pytest.approx(ends, rel=1e-5)
 
 
 @pytest.mark.usefixtures("quick")
