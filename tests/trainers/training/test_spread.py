@@ -196,6 +196,7 @@ CASES = {
     "model": Case("recurrent", {"sharding": "model"}, {"average": 0.5}),
     "model, parts": Case("transformer", {"sharding": "model", "accumulate": 2}, {"loss": SAMPLED}),
     "rows": Case("gru", {}, {"loss": SPARSE}),
+    "lstm": Case("lstm", {}, {}),
     "model, bf16": Case("mlp", {"sharding": "model", "precision": "bf16"}, {}),
 }
 
