@@ -20,6 +20,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ def store() -> None:
     relevant = [np.sort(random.choice(items, n, replace=False)) for n in counts]
     sets = [np.flatnonzero(random.random(5) < 0.4) for _ in range(items)]
     item = np.concatenate([np.arange(items), (items * random.random(60) ** 2).astype(int)])
-    given = {
+    given: dict[str, Any] = {
         "k": np.array(k),
         "items": np.array(items),
         "lists": lists,

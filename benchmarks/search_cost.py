@@ -41,7 +41,7 @@ def searched(settings: RunSettings) -> tuple[float, ModelSettings, float]:
     model = found.settings(found.ranking[0])
     (fitted,) = workshop.final([model], fits)
     evaluation = workshop.test.evaluate(fitted, ("ndcg@10",), ())
-    figure = evaluation.summary()["ndcg@10"]["mean"]
+    figure = float(evaluation.values["ndcg@10"].mean())
     return time.monotonic() - started, model, figure
 
 

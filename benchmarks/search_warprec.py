@@ -70,8 +70,8 @@ def warprec(folder: Path) -> Side:
     environment = {**os.environ, **SHORT, "RAY_TMPDIR": str(folder)}
     environment.pop("PYTHONPATH", None)
     environment.pop("RAY_ADDRESS", None)
-    start = [PEER / "ray", "start", "--head", "--block", f"--port={port}", "--include-dashboard=false"]
-    train = [PEER / "warprec", "--config", "train.yml", "--pipeline", "train"]
+    start = [str(PEER / "ray"), "start", "--head", "--block", f"--port={port}", "--include-dashboard=false"]
+    train = [str(PEER / "warprec"), "--config", "train.yml", "--pipeline", "train"]
     with (folder / "ray.log").open("w") as log, (folder / "warprec.log").open("w") as said:
         with Watch() as watch:
             head = subprocess.Popen(start, cwd=folder, env=environment, stdout=log, stderr=log)

@@ -133,7 +133,8 @@ def main() -> None:
     torch.set_num_threads(1)
     stage = Workshop.open(load(asked.config, asked.set)).val
     found, answered = [], {}
-    for kind in (TRANSFORMER, {"kind": "recurrent"}):
+    kinds: tuple[dict[str, object], ...] = (TRANSFORMER, {"kind": "recurrent"})
+    for kind in kinds:
         timed, model = ours(kind, stage, asked.epochs)
         say(f"  {timed.name}: {timed.speed:,.0f} events a CPU second, NDCG@10 {timed.ndcg:.4f}")
         found.append(timed)

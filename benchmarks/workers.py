@@ -171,7 +171,7 @@ def measure(config: Path, rounds: int, most: int) -> dict[str, Any]:
     one, two = found[1], found[2]
 
     def middle(of: list[dict[str, Any]], name: str) -> float:
-        return statistics.median(each[name] for each in of)
+        return float(statistics.median(each[name] for each in of))
 
     return {
         "config": config.name,
