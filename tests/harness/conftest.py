@@ -25,7 +25,7 @@ from harness.registry.registry import Registry
 from harness.serving.package import Package
 from harness.settings import load
 from harness.splits import SplitSettings
-from harness.steps import pipeline, publishing
+from harness.steps import pipeline
 from harness.steps.stage import Stage
 from tests.conftest import simulated_log
 from tests.harness.report.sample import summary
@@ -282,7 +282,7 @@ def whispered(fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.T
             patch.setenv(name, value)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         patch.setattr(registry_module, "connect", connected)
-        patch.setattr(publishing, "fading", lambda workshop: summary()["fading"])
+        patch.setattr("harness.story.run.fading", lambda workshop: summary()["fading"])
         patch.setattr(report, "figures", lambda story: {})
         os.chdir(folder)
         try:
