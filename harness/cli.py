@@ -238,7 +238,7 @@ def promote(
 
     Example: lethe promote configs/quickstart.yaml candidate
     """
-    from harness.commands.evaluating import promote_version
+    from harness.commands.promoting import promote_version
     from harness.tables import show_decision
 
     _emit(promote_version(_load(config, set_, with_), version), as_json, show_decision)
@@ -274,7 +274,6 @@ def models(
 
     Example: lethe models online-retail --diff champion candidate
     """
-    from harness.commands.evaluating import list_models
     from harness.errors import ConfigurationError
     from harness.registry import tables as version_tables
     from harness.registry import versions
@@ -283,7 +282,7 @@ def models(
     from harness.tables import show_models
 
     if show is None and diff is None:
-        return _emit(list_models(name), as_json, show_models)
+        return _emit(versions.list_models(registered(name) if name else None), as_json, show_models)
     if name is None or (show and diff):
         raise ConfigurationError(
             "`lethe models` takes one of `--show VERSION` and `--diff A B`, and a model or a configuration before it, "
