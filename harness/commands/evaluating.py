@@ -12,9 +12,9 @@ from harness.errors import ConfigurationError
 from harness.off_policy.value import value_of
 from harness.progress import bar
 from harness.settings import RunSettings
+from harness.stage import ForeignScorer, Stage, StageName
 from harness.steps.registered import foreign, opened, registry_of
 from harness.steps.rolling import rolled, rolled_version
-from harness.steps.stage import ForeignScorer, Stage, StageName
 from harness.steps.workshop import Workshop
 from trainers.model import Model
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from trainers.encoders import ENCODERS, Encoder, TermSettings
 from trainers.encoders.base import Scores
 from trainers.model import ModelSettings, scaled

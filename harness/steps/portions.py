@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.steps.stage import Stage
+from harness.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from harness.stage import Stage
 from harness.steps.answering import WHOLE, Answering, KeptScores, scored_as
 from harness.steps.portions import Portions
-from harness.steps.stage import Stage
 from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
 from trainers.fitting.fits import Fits, fit_neural, fit_term
 from trainers.fitting.shares import of_users

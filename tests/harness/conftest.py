@@ -25,8 +25,8 @@ from harness.registry.registry import Registry
 from harness.serving.package import Package
 from harness.settings import load
 from harness.splits import SplitSettings
+from harness.stage import Stage
 from harness.steps import pipeline
-from harness.steps.stage import Stage
 from tests.conftest import simulated_log
 from tests.harness.report.sample import summary
 from trainers.fitting.fits import fit_model

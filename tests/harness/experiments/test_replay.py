@@ -13,7 +13,7 @@ from harness.experiments.settings import AbSettings
 from harness.report import experiment as report
 from harness.report.blocks import Text
 from harness.settings import load
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.steps.workshop import Workshop
 from tests.harness.conftest import run_main
 

@@ -15,8 +15,8 @@ from harness.registry.registry import Registry
 from harness.report import rolling as report
 from harness.report.blocks import Table
 from harness.settings import load
+from harness.stage import ModelScorer
 from harness.steps.rolling import OlderScorer
-from harness.steps.stage import ModelScorer
 from harness.steps.workshop import Workshop
 from tests.harness.conftest import Command, run_main
 

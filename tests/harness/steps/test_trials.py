@@ -13,8 +13,8 @@ import torch
 
 from harness.data import Store
 from harness.splits import SplitSettings
+from harness.stage import Stage
 from harness.steps import answering
-from harness.steps.stage import Stage
 from harness.steps.trials import Judge
 from trainers.fitting.fits import Fits, fit_model, fit_neural, fit_term
 from trainers.fitting.pretrain import fit
