@@ -318,7 +318,7 @@ def report(
 
     Example: lethe report configs/quickstart.yaml --change champion candidate --out change.html
     """
-    from harness.steps.publishing import write_report
+    from harness.job.publishing import write_report
     from harness.tables import pairs
 
     settings = _load(config, set_, with_)
@@ -349,8 +349,8 @@ def run(
 
     Example: lethe run configs/quickstart.yaml
     """
-    from harness.steps import pipeline
-    from harness.steps.tables import show_run
+    from harness.job import pipeline
+    from harness.job.tables import show_run
 
     _emit(pipeline.run(_load(config, set_, with_), config, fresh=fresh), as_json, show_run)
 

@@ -1,4 +1,4 @@
-"""An evaluation, and the run that ended with one, as tables in the terminal."""
+"""An evaluation as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -7,17 +7,6 @@ from typing import Any
 from harness.off_policy.tables import show_off_policy
 from harness.report.words import intervals_of_their_own, stamp
 from harness.tables import out, rounded, table
-
-
-def show_run(result: dict[str, Any]) -> None:
-    show_evaluation(result["evaluation"])
-    out.print()
-    out.print(result["verdict"]["sentence"])
-    for reason in result["verdict"]["reasons"]:
-        out.print(f"- {reason}")
-    model = result["model"]
-    aliases = ", ".join(model["aliases"])
-    out.print(f"{model['name']} v{model['version']} ({aliases})\nreport: {result['report']}")
 
 
 def show_evaluation(result: dict[str, Any]) -> None:

@@ -12,13 +12,13 @@ from harness.cost import Meter
 from harness.data.disk import locked
 from harness.errors import ConfigurationError
 from harness.files import write_json
+from harness.job.publishing import publish
 from harness.progress import say
 from harness.registry.live import Live
 from harness.registry.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.steps.choosing import choose
 from harness.steps.judging import judge
-from harness.steps.publishing import publish
 from harness.steps.workshop import Workshop
 from harness.story.run import run_story
 
