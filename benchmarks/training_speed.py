@@ -28,7 +28,7 @@ import torch
 from benchmarks.rivals.libraries import MODELS, ListScorer, run
 from benchmarks.rivals.measure import say, values
 from harness.settings import load
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.steps.workshop import Workshop
 from trainers.encoders import Neural
 from trainers.fitting.fits import fit_neural

@@ -10,8 +10,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 # Autodoc imports under TYPE_CHECKING, which MLflow's libraries do not bear: these are imported before.
-import harness.serving.pyfunc
-import harness.steps.pipeline  # noqa: F401
+import harness.job.pipeline
+import harness.serving.pyfunc  # noqa: F401
 
 project = "Lethe"
 author = "the authors of Lethe"

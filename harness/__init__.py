@@ -1,10 +1,10 @@
 """What a person drives: configuration, data, the pipeline, the registry, the report, the command line.
 
-Its rooms: `cli` is the command line; `steps` a run, from the log to the registry (`steps.pipeline` is all of it),
+Its rooms: `cli` is the command line; `job` a run, from the log to the registry, and `steps` what it is made of;
 `commands` and `recommend` what is asked beside a run, `doctor` what a machine lacks; `settings` the configuration,
-`data` the packed log; `gate`, `registry` and `serving` the life of a version; `experiments` the simulated A/B test,
-`off_policy` what a model would have earned in logged rounds; `story` what is told of a run, as plain data, and `report`
-its pages.
+`data` the packed log, `stage` what of it is fitted on and what is asked; `gate`, `registry` and `serving` the life of
+a version; `experiments` the simulated A/B test, `off_policy` what a model would have earned in logged rounds; `story`
+what is told of a run, as plain data, and `report` its pages.
 """
 
 from functools import cache

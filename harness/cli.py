@@ -105,7 +105,7 @@ def search(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     from harness.errors import ConfigurationError
     from harness.steps.workshop import Workshop
     from harness.story.search import search_story
-    from harness.tables import show_search
+    from harness.story.tables import show_search
 
     settings = _load(config, set_, with_)
     if settings.search is None:
@@ -161,7 +161,7 @@ def evaluate(
     Example: lethe evaluate configs/quickstart.yaml --stage val --json
     """
     from harness.commands.evaluating import evaluate_configuration
-    from harness.tables import show_evaluation
+    from harness.steps.tables import show_evaluation
 
     _emit(evaluate_configuration(_load(config, set_, with_), stage, model), as_json, show_evaluation)
 
@@ -183,8 +183,8 @@ def compare(
     Example: lethe compare configs/quickstart.yaml 1 2 --model champion --out compare.html
     """
     from harness.commands.comparing import Comparison
+    from harness.commands.tables import show_comparison
     from harness.report import comparison
-    from harness.tables import show_comparison
 
     settings = _load(config, set_, with_)
     result = Comparison(settings, others, model, set_, with_ or ()).answer()
@@ -219,7 +219,8 @@ def recommend(
     Example: lethe recommend configs/quickstart.yaml --user 17850 --at 2011-12-01 --explain
     """
     from harness.recommend import Request
-    from harness.tables import pairs, show_recommendation
+    from harness.recommend.tables import show_recommendation
+    from harness.tables import pairs
 
     request = Request(user, all_, out, state, events, at, k, model, explain)
     result = request.answer(_load(config, set_, with_))
@@ -238,8 +239,8 @@ def promote(
 
     Example: lethe promote configs/quickstart.yaml candidate
     """
-    from harness.commands.evaluating import promote_version
-    from harness.tables import show_decision
+    from harness.commands.promoting import promote_version
+    from harness.registry.tables import show_decision
 
     _emit(promote_version(_load(config, set_, with_), version), as_json, show_decision)
 
@@ -274,16 +275,13 @@ def models(
 
     Example: lethe models online-retail --diff champion candidate
     """
-    from harness.commands.evaluating import list_models
     from harness.errors import ConfigurationError
-    from harness.registry import tables as version_tables
-    from harness.registry import versions
+    from harness.registry import tables, versions
     from harness.registry.registry import Registry
     from harness.steps.registered import registered
-    from harness.tables import show_models
 
     if show is None and diff is None:
-        return _emit(list_models(name), as_json, show_models)
+        return _emit(versions.list_models(registered(name) if name else None), as_json, tables.show_models)
     if name is None or (show and diff):
         raise ConfigurationError(
             "`lethe models` takes one of `--show VERSION` and `--diff A B`, and a model or a configuration before it, "
@@ -291,9 +289,9 @@ def models(
         )
     registry = Registry(registered(name))
     if show is not None:
-        return _emit(versions.show(registry, show), as_json, version_tables.show_version)
+        return _emit(versions.show(registry, show), as_json, tables.show_version)
     assert diff is not None
-    return _emit(versions.diff(registry, *diff), as_json, version_tables.show_difference)
+    return _emit(versions.diff(registry, *diff), as_json, tables.show_difference)
 
 
 @app.command()
@@ -320,13 +318,14 @@ def report(
 
     Example: lethe report configs/quickstart.yaml --change champion candidate --out change.html
     """
-    from harness.steps.publishing import write_report
-    from harness.tables import pairs, show_change
+    from harness.job.publishing import write_report
+    from harness.tables import pairs
 
     settings = _load(config, set_, with_)
     if change is None:
         return _emit({"report": str(write_report(settings))}, as_json, pairs)
     from harness.commands.changing import Change
+    from harness.commands.tables import show_change
     from harness.report import change as changed
 
     result = Change(settings, *change, users=users, at=at, k=k).answer()
@@ -350,8 +349,8 @@ def run(
 
     Example: lethe run configs/quickstart.yaml
     """
-    from harness.steps import pipeline
-    from harness.tables import show_run
+    from harness.job import pipeline
+    from harness.job.tables import show_run
 
     _emit(pipeline.run(_load(config, set_, with_), config, fresh=fresh), as_json, show_run)
 
@@ -363,8 +362,8 @@ def doctor(config: Config, set_: Changes = None, with_: With = None, as_json: Js
     Example: lethe doctor configs/quickstart.yaml
     """
     from harness.doctor import examine
+    from harness.doctor.tables import show_checks
     from harness.errors import IncompleteError
-    from harness.tables import show_checks
 
     result = examine(_load(config, set_, with_))
     _emit(result, as_json, show_checks)

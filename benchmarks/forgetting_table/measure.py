@@ -15,7 +15,7 @@ import optuna
 import evaluators
 from benchmarks.forgetting_table.plan import NONE, Cell, Plan, closed, curve_name
 from harness.data import prepare
-from harness.steps.stage import Stage, StageName
+from harness.stage import Stage, StageName
 from trainers.curves.choices import Choices, Crowd
 from trainers.curves.comparison import compare, learnable
 from trainers.curves.likelihood import CurveFit, fit

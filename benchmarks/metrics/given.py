@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from evaluators import Csr, Facts
 from evaluators.ranks import answer
 from harness.settings import load
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.steps.workshop import Workshop
 from trainers.log import ranges
 

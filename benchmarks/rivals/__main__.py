@@ -21,8 +21,8 @@ from benchmarks.rivals.base import Floats
 from benchmarks.rivals.grids import RIVALS
 from benchmarks.rivals.measure import Book, measured, say, values
 from harness.settings import RunSettings, load
+from harness.stage import Stage
 from harness.steps.registered import foreign, registry_of, saw_test
-from harness.steps.stage import Stage
 from harness.steps.workshop import Workshop
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.rivals.base import Floats
 from benchmarks.rivals.measure import Book, say, values
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from trainers.log import ranges
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ import numpy as np
 import evaluators
 from benchmarks.rivals.base import Floats, Rival, Scores
 from benchmarks.rivals.grids import Steps
-from harness.steps.stage import Stage
+from harness.stage import Stage
 
 METRIC = "ndcg@10"
 RESULTS = Path(__file__).parent.parent / "results"

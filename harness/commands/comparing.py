@@ -17,8 +17,8 @@ from harness.errors import ConfigurationError
 from harness.progress import bar
 from harness.registry.versions import differing, flat, made_of, settings_of
 from harness.settings import RunSettings, load
+from harness.stage import ForeignScorer, Stage
 from harness.steps.registered import foreign, opened, registry_of
-from harness.steps.stage import ForeignScorer, Stage
 from harness.steps.workshop import Workshop
 from harness.story.model import curve_of_terms
 from trainers.model import Model

@@ -1,4 +1,4 @@
-"""Commands that judge: evaluate a configuration or a version, promote one."""
+"""`lethe evaluate`: what a configuration describes, or a registered version, asked the queries of a stage."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ import numpy as np
 import evaluators
 from evaluators import Evaluation
 from harness.errors import ConfigurationError
-from harness.gate.decision import decide
-from harness.gate.segments import pairs
 from harness.off_policy.value import value_of
 from harness.progress import bar
-from harness.registry.answers import last_refused
-from harness.registry.promotion import CHAMPION
-from harness.registry.registry import Registry, names
 from harness.settings import RunSettings
-from harness.steps.judging import gate_metrics
-from harness.steps.registered import foreign, opened, registered, registry_of, saw_test
+from harness.stage import ForeignScorer, Stage, StageName
+from harness.steps.registered import foreign, opened, registry_of
 from harness.steps.rolling import rolled, rolled_version
-from harness.steps.stage import ForeignScorer, Stage, StageName
 from harness.steps.workshop import Workshop
 from trainers.model import Model
 
@@ -99,55 +93,3 @@ def _over_seeds(evaluations: list[Evaluation], level: float) -> dict[str, Any]:
         estimate = evaluators.over_seeds(values, users, level)
         found[name] = {**estimate.to_dict(), "by_seed": values.mean(1).tolist()}
     return found
-
-
-def promote_version(settings: RunSettings, which: str) -> dict[str, Any]:
-    """Let the gate decide anew, on the configuration's test queries; `none` is not searched again for that."""
-    registry = registry_of(settings)
-    assert settings.registry is not None
-    version = registry.find(which)
-    champion = registry.aliased(CHAMPION)
-    if champion is None:
-        raise ConfigurationError(
-            f"`{registry.name}` has no champion to compare with; `lethe run` compares a first model with `none`."
-        )
-    if version.tags.get("leaks") == "true":
-        found = version.tags.get("leaks_found", "the future")
-        raise ConfigurationError(
-            f"version {version.version} was judged on a split that leaks ({found}); no decision is taken on it."
-        )
-    if champion.version == version.version:
-        raise ConfigurationError(f"version {version.version} of `{registry.name}` is the champion already.")
-    workshop = Workshop.open(settings)
-    stage = workshop.test
-    metric = settings.gate_metric
-    metrics, ks = gate_metrics(settings)
-    mine, live = opened(registry, str(version.version), stage), registry.package(champion)
-    gate = settings.registry.gate
-    pair = (
-        stage.evaluate(foreign(stage, mine), metrics, ks),
-        stage.evaluate(foreign(stage, live), metrics, ks),
-    )
-    decision = decide(
-        gate,
-        metric,
-        *pair,
-        against=f"champion v{champion.version}",
-        audit=stage.audit(),
-        trained_until=mine.about["trained_until"],
-        segments=pairs(stage, gate.worst_segment, *pair),
-        saw_test=saw_test(live, stage, f"champion v{champion.version}"),
-    )
-    decision = registry.settle(version, decision, champion)
-    return {"name": registry.name, "version": version.version, **decision.to_dict()}
-
-
-def list_models(name: str | None) -> dict[str, Any]:
-    """All registered models with their versions, or those of one."""
-    wanted = [registered(name)] if name else names()
-    found = []
-    for each in wanted:
-        versions = [(version.to_dict(), version.decision) for version in Registry(each).versions()]
-        told = {"name": each, "versions": [version for version, _ in versions]}
-        found.append(told | {"last_refused": last_refused(versions)})
-    return {"models": found}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import evaluators
 from evaluators.ab import Guardrail
 from harness.experiments.settings import AbSettings
-from harness.steps.stage import Stage
+from harness.stage import Stage
 
 
 def replay(

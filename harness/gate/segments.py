@@ -9,7 +9,7 @@ import numpy as np
 from evaluators import Evaluation
 from evaluators.segments import choices
 from harness.gate.decision import Pair
-from harness.steps.stage import Stage
+from harness.stage import Stage
 
 
 def pairs(

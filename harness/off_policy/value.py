@@ -15,7 +15,7 @@ from harness.data.rounds import Rounds, read_rounds
 from harness.errors import ConfigurationError
 from harness.off_policy.settings import OffPolicySettings
 from harness.settings import RunSettings
-from harness.steps.stage import BLOCK, ForeignScorer, ModelScorer, Stage
+from harness.stage import BLOCK, ForeignScorer, ModelScorer, Stage
 from trainers.model import Model
 
 Floats = npt.NDArray[np.float64]

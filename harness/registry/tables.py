@@ -1,4 +1,4 @@
-"""A version, and two versions side by side, as tables in the terminal."""
+"""Registered models, a version, two versions side by side and what the gate said, as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,30 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from harness.report.words import NOTHING, compact, of
-from harness.tables import out
+from harness.tables import out, table
+
+
+def show_models(result: dict[str, Any]) -> None:
+    rows = table("model", "version", "aliases", "metrics", "family")
+    for model in result["models"]:
+        for version in model["versions"]:
+            tags = version["tags"]
+            rows.add_row(
+                model["name"],
+                str(version["version"]),
+                ", ".join(version["aliases"]),
+                tags.get("metrics", ""),
+                tags.get("family", ""),
+            )
+    out.print(rows)
+    for model in result["models"]:
+        for version in model["versions"]:
+            if version["live_since"]:
+                out.print(f"live: {model['name']} v{version['version']}, since {version['live_since']}")
+        if refused := model["last_refused"]:
+            out.print(f"last refused: {model['name']} v{refused['version']}, {refused['decided']}")
+            for rule in refused["lacked"]:
+                out.print(f"- {rule}")
 
 
 def show_version(result: dict[str, Any]) -> None:
@@ -45,6 +68,14 @@ def show_difference(result: dict[str, Any]) -> None:
         out.print(f"{side}: {_decided(decision) if decision else 'no decision'}")
 
 
+def show_decision(result: dict[str, Any]) -> None:
+    out.print(
+        f"{result['name']} v{result['version']}: {'promoted' if result['promoted'] else 'not promoted'}"
+    )
+    for reason in result["reasons"]:
+        out.print(f"- {reason}")
+
+
 def _named(name: str, version: int, aliases: list[str]) -> str:
     return f"{name} v{version}" + (f" ({', '.join(aliases)})" if aliases else "")
 
@@ -64,9 +95,9 @@ def _shown(value: Any) -> str:
 
 
 def _print_sides(heads: tuple[str, ...], rows: list[tuple[str, list[str]]]) -> None:
-    table = Table(box=None, pad_edge=False)
+    sides = Table(box=None, pad_edge=False)
     for head in heads:
-        table.add_column(head, overflow="fold")
+        sides.add_column(head, overflow="fold")
     for name, cells in rows:
-        table.add_row(name, *cells)
-    out.print(table)
+        sides.add_row(name, *cells)
+    out.print(sides)

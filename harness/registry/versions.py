@@ -1,4 +1,4 @@
-"""What is known of a registered version, and in what two of them differ."""
+"""Which versions are registered, what is known of one, and in what two of them differ."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from typing import Any
 
 import yaml
 
-from harness.registry.answers import answers
-from harness.registry.registry import Registry, Version
+from harness.registry.answers import answers, last_refused
+from harness.registry.registry import Registry, Version, names
 from harness.report.parts import half_life_of
 
 Facts = dict[str, Any]
+
+
+def list_models(name: str | None) -> dict[str, Any]:
+    """All registered models with their versions, or those of one: the JSON of `lethe models`."""
+    found = []
+    for each in [name] if name else names():
+        versions = [(version.to_dict(), version.decision) for version in Registry(each).versions()]
+        told = {"name": each, "versions": [version for version, _ in versions]}
+        found.append(told | {"last_refused": last_refused(versions)})
+    return {"models": found}
 
 
 def show(registry: Registry, which: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from evaluators.calibration import Correction, correction, error, reliability, s
 from harness.progress import bar
 from harness.report.words import number, share
 from harness.serving.expected import NAME, Expects
+from harness.stage import Stage
 from harness.steps.choosing import Chosen
-from harness.steps.stage import Stage
 from harness.steps.workshop import Workshop
 from trainers.histories import Histories
 from trainers.model import Model

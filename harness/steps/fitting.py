@@ -10,8 +10,8 @@ from typing import Any
 from harness.errors import ConfigurationError, IncompleteError
 from harness.progress import bar, say, watching
 from harness.settings import TrainSettings
+from harness.stage import Stage, StageName
 from harness.steps.run import Run, digest
-from harness.steps.stage import Stage, StageName
 from trainers import cluster
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
 from trainers.fitting.fits import Fits, fit_model

@@ -10,8 +10,8 @@ from typing import Any
 from harness import source_digest
 from harness.data import open_store
 from harness.splits import SplitSettings
-from harness.steps.stage import Stage
-from harness.steps.trying import Judge
+from harness.stage import Stage
+from harness.steps.trials import Judge
 from trainers.fitting.fits import Fits
 from trainers.search import objective
 from trainers.search.settings import Scheduler

@@ -8,7 +8,7 @@ from harness.errors import ConfigurationError
 from harness.registry.registry import Registry
 from harness.serving.package import Package, Reader
 from harness.settings import RunSettings, load
-from harness.steps.stage import ForeignScorer, Stage
+from harness.stage import ForeignScorer, Stage
 
 
 def registry_of(settings: RunSettings) -> Registry:

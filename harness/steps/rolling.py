@@ -13,7 +13,7 @@ import evaluators
 from evaluators import Evaluation, Intervals
 from harness.progress import bar
 from harness.serving.package import Package, Reader
-from harness.steps.stage import ForeignScorer, Stage, StageName, translated
+from harness.stage import ForeignScorer, Stage, StageName, translated
 from harness.steps.workshop import Finetuned, Workshop
 from trainers.fitting.finetune import neural_terms
 from trainers.fitting.fits import Fits

@@ -18,7 +18,7 @@ from typing import Any
 from harness import source_digest
 from harness.data import Store
 from harness.settings import RunSettings
-from harness.steps.stage import Stage, StageName
+from harness.stage import Stage, StageName
 from harness.steps.warm import TRIALS
 from trainers.spent import Spent, unspent
 

@@ -11,10 +11,10 @@ from harness.data import Store, prepare
 from harness.errors import ConfigurationError
 from harness.progress import bar, say
 from harness.settings import RunSettings
+from harness.stage import StageName
 from harness.steps.fitting import Fitting
 from harness.steps.run import Run
 from harness.steps.searching import Searching, TrialOver, unheard
-from harness.steps.stage import StageName
 from trainers.curves.learning import named
 from trainers.fitting.finetune import neural_terms
 from trainers.fitting.fits import Fits

@@ -11,8 +11,8 @@ from harness.report.words import durations, finite
 from harness.steps.choosing import Chosen
 from harness.steps.workshop import Workshop
 from trainers.encoders import Encoder
-from trainers.encoders.base import Factor
 from trainers.encoders.linear import Linear
+from trainers.factors import Factor
 from trainers.fitting.finetune import neural_terms
 from trainers.forgetting import Forgetting, by_clock
 from trainers.model import Model

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import evaluators
 from harness.data import Store
 from harness.settings import RunSettings
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from trainers.encoders import Encoder
 from trainers.encoders.base import ClosedForm
 from trainers.histories import Histories

@@ -18,7 +18,7 @@ from benchmarks.rivals.libraries import Library, ListScorer, hand_over
 from benchmarks.rivals.measure import METRIC, Book, RivalScorer, chosen, measured, values
 from harness.data import DataSettings, Store, prepare
 from harness.splits import SplitSettings
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from trainers.histories import Histories
 from trainers.log import TrainingData
 

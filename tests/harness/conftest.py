@@ -20,13 +20,13 @@ import pytest
 from evaluators import Audit, Finding
 from harness import report
 from harness.data import ColumnSettings, DataSettings, Store, prepare
+from harness.job import pipeline
 from harness.registry import registry as registry_module
 from harness.registry.registry import Registry
 from harness.serving.package import Package
 from harness.settings import load
 from harness.splits import SplitSettings
-from harness.steps import pipeline, publishing
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from tests.conftest import simulated_log
 from tests.harness.report.sample import summary
 from trainers.fitting.fits import fit_model
@@ -224,8 +224,8 @@ def finished(
     ray_session: str, fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Finished:
     """The main job of `TINY`, done once; tests only look at it."""
+    from harness.job import pipeline
     from harness.settings import load
-    from harness.steps import pipeline
 
     folder = tmp_path_factory.mktemp("finished")
     shutil.copy(empty_registry, folder / "mlflow.db")
@@ -282,7 +282,7 @@ def whispered(fading_log: Path, empty_registry: Path, tmp_path_factory: pytest.T
             patch.setenv(name, value)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         patch.setattr(registry_module, "connect", connected)
-        patch.setattr(publishing, "fading", lambda workshop: summary()["fading"])
+        patch.setattr("harness.story.run.fading", lambda workshop: summary()["fading"])
         patch.setattr(report, "figures", lambda story: {})
         os.chdir(folder)
         try:

@@ -110,7 +110,7 @@ def test_a_database_that_is_lost_after_the_search_loses_no_trial(
     left: Path, finished: Finished, lethe: Command, quick: None
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in left.glob(".lethe/runs/*/trials/*.json")}
-    with away(left / "mlflow.db", "harness.steps.pipeline.publish", back=False):
+    with away(left / "mlflow.db", "harness.job.pipeline.publish", back=False):
         said = lethe("run", "tiny.yaml", "--json")
     assert (said.code, said.out) == (1, "")
     assert said.last.startswith("lethe: the registry: ")

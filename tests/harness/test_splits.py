@@ -9,7 +9,7 @@ import pytest
 
 from harness.data import Store
 from harness.splits import SplitSettings
-from harness.steps.stage import Stage
+from harness.stage import Stage
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from harness import tables
+from harness.doctor.tables import show_checks
 from harness.progress import bar, say
-from harness.registry import tables as registry_tables
+from harness.recommend.tables import show_recommendation
+from harness.registry.tables import show_decision, show_models, show_version
 
 STRANGE = ["Lamp [/b]", "mug [red]", "ray[train,tune]>=2.60", "car :car:"]
 
@@ -29,20 +31,20 @@ def listed(text: str) -> dict[str, Any]:
 
 SHOWN: dict[str, tuple[Callable[[dict[str, Any]], None], Callable[[str], dict[str, Any]], int]] = {
     "pairs": (tables.pairs, lambda text: {text: text}, 2),
-    "recommendation": (tables.show_recommendation, recommended, 10),
+    "recommendation": (show_recommendation, recommended, 10),
     "checks": (
-        tables.show_checks,
+        show_checks,
         lambda text: {"checks": [{"check": text, "well": False, "found": text, "mend": text}]},
         3,
     ),
-    "models": (tables.show_models, listed, 5),
+    "models": (show_models, listed, 5),
     "decision": (
-        tables.show_decision,
+        show_decision,
         lambda text: {"name": text, "version": 1, "promoted": True, "reasons": [text]},
         2,
     ),
     "version": (
-        registry_tables.show_version,
+        show_version,
         lambda text: {
             "name": text,
             "version": 1,

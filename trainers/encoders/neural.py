@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.curves.choices import SCOPES
 from trainers.curves.learning import of_history
-from trainers.encoders.base import Array, Encoder, EncoderSettings, Factor, Scores, Split
+from trainers.encoders.base import Array, Encoder, EncoderSettings, Scores, Split
+from trainers.factors import Factor
 from trainers.forgetting import Forgetting, ForgettingSettings
 from trainers.histories import Histories
 from trainers.log import DAY, TrainingData

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from trainers.encoders.base import Factor
+from trainers.factors import Factor
 from trainers.networks.arithmetic import exp
 from trainers.networks.fading import Fading
 from trainers.networks.piecewise import PiecewiseLinear

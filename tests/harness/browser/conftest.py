@@ -14,9 +14,9 @@ import pytest
 from harness import report
 from harness.commands.changing import Change
 from harness.commands.comparing import Comparison
+from harness.job import pipeline
 from harness.report import change, comparison
 from harness.settings import load
-from harness.steps import pipeline
 from tests.harness.conftest import CLOSED
 from tests.harness.report.sample import CONFIG, summary
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.commands.evaluating import evaluate_configuration
 from harness.settings import RunSettings, load
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from tests.conftest import RETAIL
 
 NONE = {"family": "none"}

@@ -13,8 +13,7 @@ from harness.experiments.settings import AbSettings
 from harness.report import experiment as report
 from harness.report.blocks import Text
 from harness.settings import load
-from harness.steps import publishing
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.steps.workshop import Workshop
 from tests.harness.conftest import run_main
 
@@ -72,7 +71,7 @@ def test_a_run_whose_arms_are_too_small_ends_all_the_same_and_says_why(
     closed: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
-    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)
+    monkeypatch.setattr("harness.story.run.fading", lambda workshop: unknown)
     result = run_main("closed.yaml", "ab.shares=[0.0001, 0.9999]")
     assert result["model"]["version"] == 1
     said = result["ab"]["sentence"]

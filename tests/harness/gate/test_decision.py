@@ -19,8 +19,8 @@ from harness.gate.segments import pairs
 from harness.gate.settings import GateSettings
 from harness.settings import load
 from harness.splits import SplitSettings
+from harness.stage import Stage
 from harness.steps.judging import gate_metrics
-from harness.steps.stage import Stage
 from tests.harness.conftest import an_audit
 from trainers.fitting.fits import fit_model
 from trainers.model import ModelSettings

@@ -8,7 +8,7 @@ import pytest
 
 from harness.report import render, schedule, search_figures
 from harness.report.drawing import Drawing
-from harness.tables import show_search
+from harness.story.tables import show_search
 
 from .sample import summary
 from .test_page import Page, undrawn

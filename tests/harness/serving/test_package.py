@@ -15,7 +15,7 @@ from harness.data import DataSettings, Store, prepare
 from harness.serving.known import EVENTS_FILE, OLD_EVENTS_FILE
 from harness.serving.package import Package, Reader
 from harness.splits import SplitSettings
-from harness.steps.stage import ForeignScorer, ModelScorer, Stage
+from harness.stage import ForeignScorer, ModelScorer, Stage
 from tests.harness.conftest import packaged
 from trainers.log import LAYOUT
 from trainers.model import Model

@@ -14,9 +14,9 @@ from evaluators import Csr
 from harness.data import Store
 from harness.settings import load
 from harness.splits import SplitSettings
+from harness.stage import Stage
 from harness.steps import calibration as looked
 from harness.steps.registered import registry_of
-from harness.steps.stage import Stage
 from tests.harness.conftest import Finished
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from harness.data import Store
 from harness.splits import SplitSettings
+from harness.stage import Stage
 from harness.steps.objective import ValidationObjective
-from harness.steps.stage import Stage
-from harness.steps.trying import Judge
+from harness.steps.trials import Judge
 from tests.harness.conftest import with_arrays
-from tests.harness.steps.test_trying import SERIES, SPLIT
+from tests.harness.steps.test_trials import SERIES, SPLIT
 from trainers.fitting.fits import Fits
 from trainers.search.halving import HalvingSettings
 

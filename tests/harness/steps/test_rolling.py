@@ -15,9 +15,8 @@ from harness.registry.registry import Registry
 from harness.report import rolling as report
 from harness.report.blocks import Table
 from harness.settings import load
-from harness.steps import publishing
+from harness.stage import ModelScorer
 from harness.steps.rolling import OlderScorer
-from harness.steps.stage import ModelScorer
 from harness.steps.workshop import Workshop
 from tests.harness.conftest import Command, run_main
 
@@ -154,7 +153,7 @@ def test_a_run_tells_it_and_a_version_is_rolled(
     work: Path, drifting: Path, lethe: Command, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
-    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)  # most of a small run's time
+    monkeypatch.setattr("harness.story.run.fading", lambda workshop: unknown)  # most of a small run's time
     path = configuration(work, drifting, protocol="rolling", periods=3)
     result = run_main(path)
     rolling = result["evaluation"]["rolling"]
@@ -179,7 +178,7 @@ def test_all_figures_of_a_run_have_the_intervals_that_are_asked_for(
 ) -> None:
     """`robust` ones lie evenly about their figure, drawn ones do not."""
     unknown = {"sentence": "Not measured.", "chosen": None, "pays": None, "half_life": None}
-    monkeypatch.setattr(publishing, "fading", lambda workshop: unknown)
+    monkeypatch.setattr("harness.story.run.fading", lambda workshop: unknown)
     path = configuration(work, drifting, protocol="rolling", periods=2)
     run_main(path, "evaluate.interval=robust")
     (file,) = work.glob(".lethe/runs/*/told-*/story.json")

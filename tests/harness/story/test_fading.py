@@ -15,7 +15,7 @@ import yaml
 from harness.report import render
 from harness.report.fading import span
 from harness.settings import load
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.steps.workshop import Workshop
 from harness.story import fading as module
 from harness.story.fading import fading

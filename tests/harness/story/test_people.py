@@ -11,7 +11,7 @@ from harness.data import Store
 from harness.serving.package import Package
 from harness.settings import RunSettings, load
 from harness.splits import SplitSettings
-from harness.steps.stage import Stage
+from harness.stage import Stage
 from harness.story.people import chosen, examples, fading, left
 from tests.harness.conftest import CLOSED
 

@@ -13,7 +13,6 @@ import torch
 
 from tests.trainers import helpers
 from tests.trainers.neural import whole
-from trainers.encoders.base import Factor
 from trainers.log import DAY, Queries
 from trainers.networks.habit import MINUTE, Habit, weekend
 from trainers.networks.piecewise import PiecewiseLinear
@@ -161,12 +160,3 @@ def test_factors_are_what_weighs_an_event_beside_its_highest() -> None:
     assert max(share.max() for share in both) == pytest.approx(1.0)
     assert min(share.max() for share in both) < 1.0
     assert Habit(ITEMS, age=False, rank=False, calendar=False, renewal=False).factors() == []
-
-
-def test_the_half_life_of_a_factor_is_where_it_stays_below_half() -> None:
-    """Falls below, comes back, and falls: the last time counts; never where it ends above half."""
-    rank = Factor("later moments", "moments", np.array([0.0, 1.0, 3.0, 7.0]), np.array([1.0, 0.3, 1.0, 0.25]))
-    assert rank.half_life == pytest.approx(
-        math.sqrt(4 * 8) - 1
-    )  # halfway between 4 and 8 on a logarithmic axis
-    assert Factor("age", "days", np.array([1.0, 2.0]), np.array([0.3, 1.0])).half_life == math.inf

@@ -13,9 +13,9 @@ import torch
 
 from harness.data import Store
 from harness.splits import SplitSettings
-from harness.steps import trying as module
-from harness.steps.stage import Stage
-from harness.steps.trying import Judge
+from harness.stage import Stage
+from harness.steps import answering
+from harness.steps.trials import Judge
 from trainers.fitting.fits import Fits, fit_model, fit_neural, fit_term
 from trainers.fitting.pretrain import fit
 from trainers.fitting.request import Fit
@@ -66,14 +66,14 @@ def alone(store: Store, model: ModelSettings, *, repeats: bool = True) -> npt.ND
 def test_what_is_kept_changes_no_figure(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, repeats: bool
 ) -> None:
-    monkeypatch.setattr(module, "KEPT_SCORES", kept)
+    monkeypatch.setattr(answering, "KEPT_SCORES", kept)
     stage = Stage.of(store, SPLIT, "val", repeats)
     fits = Fits(tmp_path)
     fits.write([])
     judge = Judge(stage, fits, 0)
     for model in SERIES:
         assert np.allclose(judge.values(model, "ndcg@10"), alone(store, model, repeats=repeats), atol=1e-12)
-        assert sum(scores.nbytes for scores in judge.scores.values()) <= kept
+        assert judge.kept.nbytes <= kept
 
 
 def test_the_series_differ(store: Store) -> None:
@@ -256,11 +256,13 @@ def test_by_users_a_trial_answers_the_same_queries_in_parts(
         *looks, last = judge.steps(model, "ndcg@10")
         assert np.array_equal(last.values, expected)
         for look in looks:
-            part = judge._order[: len(look.values)]
+            part = judge.portions.order[: len(look.values)]
             assert np.array_equal(look.values, expected[part])  # those before it among them
             share.append(look.at)
             users.append(len(set(stage.users[part])))
-            assert not set(stage.users[part]) & set(stage.users[judge._order[len(part) :]])  # users are whole
+            assert not set(stage.users[part]) & set(
+                stage.users[judge.portions.order[len(part) :]]
+            )  # users are whole
     assert share == [0.2, 0.4, 0.8] * 2
     everybody = len(set(stage.users))
     assert users == [int(np.ceil(at * everybody)) for at in share]

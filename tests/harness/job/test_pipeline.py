@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from harness import report
+from harness.job import pipeline
+from harness.job.publishing import write_report
 from harness.registry.registry import DECISION_TAG, Registry
 from harness.settings import load
-from harness.steps import pipeline
 from harness.steps.judging import judge
-from harness.steps.publishing import write_report
 from tests.harness.conftest import Command, Finished, run_main
 
 FIGURE = {"mean", "low", "high"}

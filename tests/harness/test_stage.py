@@ -13,7 +13,7 @@ import pytest
 from evaluators import METRICS, Intervals
 from harness.data import DataError, Store
 from harness.splits import SplitSettings
-from harness.steps.stage import ModelScorer, Stage, StageName
+from harness.stage import ModelScorer, Stage, StageName
 from tests.harness.conftest import with_arrays
 from trainers.encoders.linear import Linear
 from trainers.fitting.fits import fit_model

@@ -12,14 +12,15 @@ from harness.cost import Meter
 from harness.data.disk import locked
 from harness.errors import ConfigurationError
 from harness.files import write_json
+from harness.job.publishing import publish
 from harness.progress import say
 from harness.registry.live import Live
 from harness.registry.registry import RUN_TAG, Registry
 from harness.settings import RunSettings
 from harness.steps.choosing import choose
 from harness.steps.judging import judge
-from harness.steps.publishing import publish
 from harness.steps.workshop import Workshop
+from harness.story.run import run_story
 
 RESULT_FILE = "result.json"
 RUN_FILE = "run.json"
@@ -61,7 +62,10 @@ def run(settings: RunSettings, config_path: Path, *, fresh: bool = False) -> dic
             with Live(registry.below(run_id, token), settings.metric) as live:
                 chosen = choose(workshop, live.over)
                 outcome = judge(workshop, chosen, registry, token)
-            result = publish(workshop, chosen, outcome, registry, token, run_id, config_path, meter)
+            story = run_story(workshop, chosen, outcome, config_path)
+            cost = meter.read().to_dict()
+            story |= {"seconds": cost["seconds"], "cost": cost}
+            result = publish(workshop, outcome, story, registry, token, run_id)
         write_json(workshop.told / RESULT_FILE, result)
     return result
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.steps.stage import Stage
+from harness.stage import Stage
+from harness.steps.answering import WHOLE, Answering, KeptScores, scored_as
+from harness.steps.portions import Portions
 from trainers.encoders import ENCODERS, Encoder, Neural, TermSettings
-from trainers.encoders.base import Scores
 from trainers.fitting.fits import Fits, fit_neural, fit_term
 from trainers.fitting.shares import of_users
 from trainers.forgetting import by_clock
-from trainers.model import ModelSettings, scaled
+from trainers.model import ModelSettings
 from trainers.search.objective import Reached, State
 from trainers.search.settings import Scheduler
 from trainers.training.rising import Rising
-
-WHOLE = -1  # the part that is all of the stage, its queries in their order
-KEPT_SCORES = 160_000_000  # bytes of term scores a worker keeps
 
 
 class Judge:
@@ -41,7 +37,7 @@ class Judge:
         self.stage, self.fits, self.seed, self.scheduler, self.rising = stage, fits, seed, scheduler, rising
         # A trial that trains a term stops early on the very queries that it is judged on, as pretraining does.
         self.data = replace(stage.training, validation=stage.queries)
-        self.scores: OrderedDict[tuple[str, int, int], Scores] = OrderedDict()
+        self.kept = KeptScores()
 
     def values(self, settings: ModelSettings, metric: str) -> npt.NDArray[np.float64]:
         """[Q] the metric of every query of the stage, of the whole trial."""
@@ -59,8 +55,8 @@ class Judge:
                 one.take(start[one.encoder.settings.label])
         encoders: dict[str, Encoder] = {key: one.encoder for key, one in rising.items()}
         answering = [
-            _Answering(self, stage, part, settings, encoders, frozenset(rising))
-            for part, (_, stage) in enumerate(self._parts)
+            self._answering(stage, part, settings, encoders)
+            for part, (_, stage) in enumerate(self.portions.stages)
         ]
         begun = max([one.epochs for one in rising.values()], default=0)
         for rung in self._epochs(rising):
@@ -69,12 +65,12 @@ class Judge:
         for one in rising.values():
             one.rise(math.inf)
         found: list[npt.NDArray[np.float64]] = []
-        for (share, _), answers in zip(self._parts, answering, strict=True):
+        for (share, _), answers in zip(self.portions.stages, answering, strict=True):
             found.append(answers.values(metric))
             if share < 1:
                 yield Reached(share, np.concatenate(found), whole=False)
         values = np.empty(len(self.stage.queries))
-        values[self._order] = np.concatenate(found)
+        values[self.portions.order] = np.concatenate(found)
         whole = 0.0 if self.scheduler and self.scheduler.by == "epochs" else 1.0  # of what trains nothing
         yield Reached(max([float(one.epochs) for one in rising.values()], default=whole), values)
 
@@ -87,14 +83,14 @@ class Judge:
         for share in (*self.scheduler.rungs(1.0), 1.0):
             data = of_users(self.data, share, self.seed) if share < 1 else self.data
             encoders: dict[str, Encoder] = {
-                _key(term): fit_neural(term, data, repeats=self.stage.repeats, seed=self.seed)[0]
+                scored_as(term): fit_neural(term, data, repeats=self.stage.repeats, seed=self.seed)[0]
                 for term in networks
             }
-            answers = _Answering(self, self.stage, WHOLE, settings, encoders, frozenset(encoders))
+            answers = self._answering(self.stage, WHOLE, settings, encoders)
             yield Reached(share, answers.values(metric), whole=share == 1)
 
     def _look(
-        self, rising: dict[str, Rising], rung: float, answers: _Answering, metric: str
+        self, rising: dict[str, Rising], rung: float, answers: Answering, metric: str
     ) -> Iterator[Reached]:
         """What the model is after so many epochs; nothing where its trainings are over before."""
         assert self.scheduler is not None
@@ -121,7 +117,7 @@ class Judge:
 
     def _rising(self, networks: Collection[TermSettings]) -> dict[str, Rising]:
         return {
-            _key(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
+            scored_as(term): Rising(term, self.data, repeats=self.stage.repeats, seed=self.seed)
             for term in networks
         }
 
@@ -136,82 +132,20 @@ class Judge:
         return self.scheduler.rungs(max(one.encoder.settings.training.epochs for one in rising.values()))
 
     @cached_property
-    def _order(self) -> npt.NDArray[np.int64]:
-        """[Q] the queries in the order of the parts: by user, users as the seed shuffles them."""
-        if not self._by_users:
-            return np.arange(len(self.stage.queries))
-        _, user = np.unique(self.stage.users, return_inverse=True)
-        place = np.random.default_rng(self.seed).permutation(user.max() + 1)
-        return np.argsort(place[user], kind="stable")
-
-    @cached_property
-    def _parts(self) -> list[tuple[float, Stage]]:
-        """The stage in parts, each with the share of the users that it and those before it have; one part but for a
-        scheduler by users."""
+    def portions(self) -> Portions:
+        """The stage as trials answer it: whole, but for a scheduler by users."""
         if self.scheduler is None or not self._by_users:
-            return [(1.0, self.stage)]
-        users = self.stage.users[self._order]
-        nth = np.concatenate(([0], np.cumsum(users[1:] != users[:-1])))
-        shares = (*self.scheduler.rungs(1.0), 1.0)
-        ends = [int(np.searchsorted(nth, math.ceil(share * (nth[-1] + 1)))) for share in shares]
-        parts, begin = [], 0
-        for share, end in zip(shares, ends, strict=True):
-            if end > begin:
-                parts.append((share, self.stage.part(self._order[begin:end])))
-                begin = end
-        return parts
+            return Portions.whole(self.stage)
+        return Portions.of_users(self.stage, (*self.scheduler.rungs(1.0), 1.0), self.seed)
+
+    def _answering(
+        self, stage: Stage, part: int, settings: ModelSettings, encoders: dict[str, Encoder]
+    ) -> Answering:
+        """A model of which these encoders are the trial's own, and all others are fitted as they are asked for."""
+        return Answering(stage, part, settings, encoders, frozenset(encoders), self.fit, self.kept)
 
     def fit(self, term: TermSettings) -> Encoder:
         return fit_term(term, self.data, self.fits, repeats=self.stage.repeats, seed=self.seed)
-
-    def keep(self, key: tuple[str, int, int], scores: Scores) -> None:
-        self.scores[key] = scores
-        while sum(held.nbytes for held in self.scores.values()) > KEPT_SCORES:
-            self.scores.popitem(last=False)
-
-
-@dataclass(frozen=True)
-class _Answering:
-    """One model under judgement, in one part of the stage.
-
-    Attributes:
-        part: its number, by which what closed forms score is kept; `WHOLE` where the stage is not in parts.
-        encoders: what was fitted for this model.
-        passing: whose encoders change from rung to rung: their scores are not kept.
-    """
-
-    judge: Judge
-    stage: Stage
-    part: int
-    settings: ModelSettings
-    encoders: dict[str, Encoder]
-    passing: frozenset[str]
-
-    def values(self, metric: str) -> npt.NDArray[np.float64]:
-        """[·] the metric of every query of the part."""
-        return self.stage.evaluate(self, (metric,), ()).values[metric]
-
-    def score(self, index: slice) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] | None = None
-        for term in self.settings.terms:
-            if term.weight > 0:
-                part = term.weight * self._term(term, index).astype(np.float64)
-                total = part if total is None else np.add(total, part, out=total)
-        assert total is not None  # a model has a term of positive weight
-        return total
-
-    def _term(self, term: TermSettings, index: slice) -> Scores:
-        """The term's scaled scores of a block of queries."""
-        key = (_key(term), self.part, index.start)
-        if key in self.judge.scores:
-            self.judge.scores.move_to_end(key)
-            return self.judge.scores[key]
-        if key[0] not in self.encoders:
-            self.encoders[key[0]] = self.judge.fit(term)
-        scores = scaled(term, self.encoders[key[0]].score(self.stage.histories(index)))
-        if key[0] not in self.passing:
-            self.judge.keep(key, scores)
-        return scores
 
 
 def _half_lives(rising: Iterable[Rising]) -> dict[str, float]:
@@ -223,9 +157,3 @@ def _half_lives(rising: Iterable[Rising]) -> dict[str, float]:
         for place, curve in by_clock(one.encoder.curves()).items()
         if math.isfinite(curve.half_life)
     }
-
-
-def _key(term: TermSettings) -> str:
-    """Names what a term scores: its fit, the forgetting of its profile, its scale."""
-    profile = term.model_dump(mode="json", include={"forgetting", "scale", "weights"})
-    return json.dumps([ENCODERS[term.kind].fit_key(term), profile], sort_keys=True)
