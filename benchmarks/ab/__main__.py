@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.ab import page, studies
 from benchmarks.ab.trial import CONTROL, WORLD, Bench
+from benchmarks.replicates import spread
 from evaluators.ab import cuped
-from harness.replicates import spread
 
 PAIR = (CONTROL, "own, the true power law")
 SIZES = (2_000, 6_000, 12_000)

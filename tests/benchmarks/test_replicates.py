@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.replicates import spread
+from benchmarks.replicates import spread
 
 
 def twice(number: int) -> int:
