@@ -217,7 +217,7 @@ def test_what_is_saved_is_the_exact_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scope", ["event_type", "category", "user"])
 def test_curves_of_groups_are_refused(scope: str) -> None:
-    scoped = {"kind": "own", "name": "habit", "forgetting": {**CURVES[1], "scope": scope}}
+    scoped = {"kind": "own", "name": "habit", "forgetting": {**CURVES[1], "scope": scope, "learn": True}}
     with pytest.raises(ValueError, match=rf"`habit` has a curve for each {scope}.*`scope: all`"):
         compiled(model_of(scoped))
     assert not compiled(model_of({**scoped, "weight": 0}, {"kind": "trend"})).errors

@@ -133,7 +133,7 @@ def test_own_by_hand_with_a_stretch_by_name() -> None:
     assert own_scores({**BY_TYPE, "stretch": {"viewed": 2.0}})[0] == pytest.approx([2**-4, 2**-1])
     by_category = {**BY_TYPE, "scope": "category", "stretch": {"toys": 4.0}}
     assert own_scores(by_category)[0] == pytest.approx([2**-1, 2**-2])
-    assert own_scores(BY_TYPE)[0] == pytest.approx([2**-4, 2**-2])
+    assert own_scores({**BY_TYPE, "scope": "all"})[0] == pytest.approx([2**-4, 2**-2])
 
 
 def test_an_unknown_group_has_the_common_curve() -> None:
