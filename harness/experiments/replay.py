@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -39,21 +37,6 @@ def replay(
         guardrails=rails,
         tightest=settings.tightest,
     )
-
-
-def rehearsed(
-    stage: Stage,
-    other: evaluators.Evaluation,
-    candidate: evaluators.Evaluation,
-    metric: str,
-    settings: AbSettings,
-    level: float,
-) -> dict[str, Any]:
-    """`replay` as plain data; `sentence` alone where an arm has too few users: a model may be judged all the same."""
-    try:
-        return replay(stage, other, candidate, metric, settings, level).to_dict()
-    except ValueError as error:
-        return {"sentence": f"No A/B test can be simulated on these queries: {error}"}
 
 
 def before_the_cut(stage: Stage) -> npt.NDArray[np.float64]:

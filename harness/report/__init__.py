@@ -39,8 +39,8 @@ An *estimate* is ``{"mean", "low", "high"}``, a *difference* ``{"difference", "l
   v3``)
 - `calibration`: what `harness.steps.calibration.calibration` returns; `examples`: what
   `harness.story.people.examples` returns
-- `ab`: what `harness.experiments.replay.rehearsed` returns; also, if given, `names` (the models of arms A and
-  B) and `outcome` (what is compared)
+- `ab`: what `evaluators.ab.Experiment.to_dict` returns, or `sentence`: why there is none; also, if given, `names`
+  (the models of arms A and B) and `outcome` (what is compared)
 - `model`: `name`, `version`, `aliases`; `verdict`: `promoted`, `sentence`, `reasons`
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import __version__, source_digest
 from harness.data import Store, summarise
-from harness.experiments.replay import rehearsed
+from harness.experiments.replay import replay
 from harness.settings import RunSettings
 from harness.steps.calibration import calibration
 from harness.steps.choosing import Chosen
@@ -100,12 +100,14 @@ def _finetune(settings: FinetuneSettings | None, finetuned: Finetuned | None) ->
 
 
 def _ab(workshop: Workshop, outcome: Outcome) -> dict[str, Any]:
-    """The simulated A/B test of the candidate against what the gate compared it with."""
+    """The simulated A/B test of the candidate against what the gate compared it with; `sentence` in its place where an
+    arm has too few users: a model may be judged all the same."""
     settings = workshop.settings
     metric, level = settings.gate_metric, settings.evaluate.how.level
+    names = {"outcome": metric, "names": [outcome.decision.against, "candidate"]}
     other = outcome.evaluations[outcome.rival]
-    return {
-        "outcome": metric,
-        "names": [outcome.decision.against, "candidate"],
-        **rehearsed(workshop.test, other, outcome.candidate, metric, settings.ab, level),
-    }
+    try:
+        experiment = replay(workshop.test, other, outcome.candidate, metric, settings.ab, level)
+    except ValueError as error:
+        return {**names, "sentence": f"No A/B test can be simulated on these queries: {error}"}
+    return {**names, **experiment.to_dict()}

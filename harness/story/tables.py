@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.report.parts import half_life_in
 from harness.report.words import compact
 from harness.tables import out, rounded, table
 
@@ -13,10 +14,14 @@ HALF_LIVES_SHOWN = 4  # of a schedule; JSON and the report have them all
 def show_search(result: dict[str, Any]) -> None:
     rows = table("family", "clock", "half-life", "trials", "validation", "to the best", "low", "high")
     for entry in result["families"]:
-        half = f"{entry['half_life']:.3g} {entry['unit']}" if entry["half_life"] else "–"
         differences = [f"{entry[key]:+.4f}" for key in ("difference", "low", "high")]
         rows.add_row(
-            entry["family"], entry["clock"], half, str(entry["trials"]), f"{entry['value']:.4f}", *differences
+            entry["family"],
+            entry["clock"],
+            half_life_in(entry),
+            str(entry["trials"]),
+            f"{entry['value']:.4f}",
+            *differences,
         )
     out.print(rows)
     if result["schedule"]:

@@ -110,3 +110,12 @@ def test_the_terminal_tells_it_too(
     )
     show_search(summary()["search"] | {"stopped": 0, "schedule": None, "epochs": None})
     assert "by this schedule" not in capsys.readouterr().out
+    both = {
+        **summary()["search"]["families"][0],
+        "half_life": 60.0,
+        "unit": "days",
+        "moments": {"half_life": 2.0},
+    }
+    search = {**summary()["search"], "families": [both], "stopped": 0, "schedule": None, "epochs": None}
+    show_search(search)
+    assert "60 days or 2 moments" in capsys.readouterr().out
