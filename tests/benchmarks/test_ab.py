@@ -28,9 +28,8 @@ def test_users_are_counted_when_their_week_is_over_and_come_alike_to_every_arm(
 ) -> None:
     base = pools[CONTROL]
     assert 0 <= base.look.min() <= base.look.max() < LOOKS
-    assert np.bincount(base.look // 7)[:4].min() > 0.1 * len(
-        base.look
-    )  # some every day, not all on the first
+    # Some every day, not all on the first.
+    assert np.bincount(base.look // 7)[:4].min() > 0.1 * len(base.look)
     for pool in pools.values():
         assert (pool.look == base.look).all()
         assert (pool.before == base.before).all()

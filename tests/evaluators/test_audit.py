@@ -114,9 +114,8 @@ def test_as_json_the_leaks_are_a_word_and_a_list() -> None:
 
 
 def test_the_same_item_at_another_moment_is_no_duplicate() -> None:
-    log = pack(
-        frame(list("aaabb"), list("xxxxy"), [1, 2, 5, 5, 6])
-    )  # a's last and b's first row: same item, same second
+    # a's last and b's first row: same item, same second.
+    log = pack(frame(list("aaabb"), list("xxxxy"), [1, 2, 5, 5, 6]))
     assert audited(log, protocol="loo", stage="test").duplicates == 0
 
 

@@ -29,9 +29,8 @@ def burn(seconds: float) -> None:
 def test_a_worker_elsewhere_says_what_it_used_and_once() -> None:
     watch = Watch(ELSEWHERE)
     first = watch.read()
-    assert first.cpu == pytest.approx(
-        time.process_time(), abs=0.5
-    )  # from the first instruction on: its imports too
+    # From the first instruction on: its imports too.
+    assert first.cpu == pytest.approx(time.process_time(), abs=0.5)
     burn(0.2)
     assert watch.read().cpu == pytest.approx(0.2, abs=0.1)
     assert watch.read().cpu == pytest.approx(0.0, abs=0.05)

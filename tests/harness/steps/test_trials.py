@@ -260,9 +260,8 @@ def test_by_users_a_trial_answers_the_same_queries_in_parts(
             assert np.array_equal(look.values, expected[part])  # those before it among them
             share.append(look.at)
             users.append(len(set(stage.users[part])))
-            assert not set(stage.users[part]) & set(
-                stage.users[judge.portions.order[len(part) :]]
-            )  # users are whole
+            # Users are whole.
+            assert not set(stage.users[part]) & set(stage.users[judge.portions.order[len(part) :]])
     assert share == [0.2, 0.4, 0.8] * 2
     everybody = len(set(stage.users))
     assert users == [int(np.ceil(at * everybody)) for at in share]

@@ -30,9 +30,8 @@ def settings(folder: Path, more: str = "", registry: str = "{name: closed}") -> 
 
 def test_users_are_spread_over_all_lengths_and_outcomes_do_not_matter() -> None:
     users = np.repeat(np.arange(100), 2)
-    lengths = np.repeat(np.arange(100)[::-1], 2) + np.tile(
-        [0, 1000], 100
-    )  # a later moment has a longer history
+    # A later moment has a longer history.
+    lengths = np.repeat(np.arange(100)[::-1], 2) + np.tile([0, 1000], 100)
     found = chosen(users, lengths, 5)
     assert lengths[found].tolist() == [10, 30, 50, 70, 90]
     assert (found % 2 == 0).all()  # the first moment of each

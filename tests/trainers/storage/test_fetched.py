@@ -110,9 +110,8 @@ def test_each_worker_fetches_its_shard_and_nothing_else(
 def test_processes_of_one_node_fetch_each_chunk_once(sent: str, storage: Storage, tmp_path: Path) -> None:
     for rank in (0, 1, 0):
         data = open_training(sent, ITEMS, tmp_path / "data", (rank, 2))
-    assert np.array_equal(
-        data.log.times, PackedLog.open(tmp_path / "log", ITEMS).times
-    )  # both shards are here
+    # Both shards are here.
+    assert np.array_equal(data.log.times, PackedLog.open(tmp_path / "log", ITEMS).times)
     given = [each for each in storage.asked if each.method == "GET" and each.first is not None]
     arrays = [each for each in given if not each.path.endswith(INDEX)]
     assert len(arrays) == len({(each.path, each.first) for each in arrays})
