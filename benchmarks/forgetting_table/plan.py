@@ -157,7 +157,7 @@ class Cell:
         """Where its result lies: under a name that changes with everything that decides it."""
         term = plan.term(self.term)
         begins = (
-            [plan.space.model_dump(mode="json", exclude={"family", "clock"}), plan.trials]
+            [plan.space.model_dump(mode="json", exclude={"family", "clock"}, exclude_none=True), plan.trials]
             if closed(term)
             else [plan.sample]  # of the choices whose likelihood says where it begins
         )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from trainers.forgetting.parameters import Parameter, Value, namespace
+from trainers.forgetting.parameters import Parameter, Shape, Value, namespace
 
 if TYPE_CHECKING:
     import torch
@@ -170,7 +170,12 @@ class Family(Forgetting):
     """A forgetting function of one family, on one clock.
 
     A subclass names its `parameters` (in days or moments where they are ages) and writes `curve` and `age_at`.
+
+    Attributes:
+        shapes: what `from_half_life` takes beside the scale.
     """
+
+    shapes: tuple[Shape, ...] = ()
 
     def __init__(self, clock: str = "time", **values: Any) -> None:
         self.clock = checked_clock(clock)
@@ -198,8 +203,8 @@ class Family(Forgetting):
 
     @classmethod
     @abstractmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
-        """The curve of this family that is half gone at `half_life`; `exponent` is the shape where there is one.
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
+        """The curve of this family that is half gone at `half_life`; it takes each of its `shapes` by name.
 
         It gives all families one common scale, so that a search can compare them and carry a rate across."""
 

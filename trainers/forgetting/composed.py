@@ -11,7 +11,7 @@ import numpy as np
 
 from trainers.forgetting.base import Age, Family, Floats, Forgetting, alike, checked_share, common
 from trainers.forgetting.decays import Exponential
-from trainers.forgetting.parameters import Parameter, Value, namespace
+from trainers.forgetting.parameters import Parameter, Shape, Value, namespace
 
 
 def nested(place: str, curve: Forgetting) -> tuple[Parameter, ...]:
@@ -37,6 +37,7 @@ class Floor(Family):
     """
 
     family = "floor"
+    shapes = (Shape("floor", 1e-6, 0.499),)
     parameters: tuple[Parameter, ...] = (Parameter("floor", "share"),)
 
     def __init__(self, clock: str = "time", **values: Any) -> None:
@@ -101,9 +102,7 @@ class Floor(Family):
         return f"Floor(clock={self.clock!r}, floor={self.values['floor']:g}, of={self.of!r})"
 
     @classmethod
-    def from_half_life(
-        cls, half_life: float, clock: str = "time", exponent: float = 1.0, floor: float = 0.1
-    ) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time", floor: float = 0.1) -> Self:
         """A floor below ½ under an exponential: above, it is never half gone."""
         if not 0 < floor < 0.5:
             raise ValueError(f"`0 < floor < 0.5` must hold, but got {floor!r}.")

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from trainers.forgetting.base import MOST, Family, Floats, check_factor, checked_share, common
-from trainers.forgetting.parameters import Parameter
+from trainers.forgetting.parameters import Parameter, Shape
 
 LN2 = math.log(2)
 
@@ -32,7 +32,7 @@ class Nothing(Family):
         return np.zeros(1), np.ones(1)
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         return cls(clock)
 
 
@@ -60,7 +60,7 @@ class Exponential(Family):
         return np.array([LN2 / self.number("half_life")]), np.ones(1)
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         return cls(clock, half_life=half_life)
 
 
@@ -68,6 +68,7 @@ class Power(Family):
     """R = (1 + age / tau)^(−exponent): fast at first, then ever slower (Wixted & Ebbesen 1991)."""
 
     family = "power"
+    shapes = (Shape("exponent", 0.01, 1e6),)
     parameters = (Parameter("tau", "positive", power=1), Parameter("exponent", "positive"))
     completely_monotone = True
 
@@ -102,7 +103,7 @@ class Hyperbolic(Family):
         return self.number("tau") * (1 / checked_share(share) - 1)
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         return cls(clock, tau=half_life)
 
 
@@ -131,7 +132,7 @@ class Geometric(Family):
         return self.with_values({"rate": max(self.number("rate") ** (1 / factor), math.ulp(0.0))})
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         return cls(clock, rate=0.5 ** (1 / half_life))
 
 
@@ -143,6 +144,7 @@ class Weibull(Family):
     """
 
     family = "weibull"
+    shapes = (Shape("shape", 0.01, 100.0),)
     parameters = (Parameter("tau", "positive", power=1), Parameter("shape", "positive"))
 
     def check(self) -> None:
@@ -160,8 +162,8 @@ class Weibull(Family):
         return self.number("tau") * math.exp(steps) if steps < 700 else math.inf
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
-        return cls(clock, tau=half_life * math.exp(-math.log(LN2) / exponent), shape=exponent)
+    def from_half_life(cls, half_life: float, clock: str = "time", shape: float = 1.0) -> Self:
+        return cls(clock, tau=half_life * math.exp(-math.log(LN2) / shape), shape=shape)
 
 
 class Linear(Family):
@@ -181,7 +183,7 @@ class Linear(Family):
         return self.number("horizon") * (1 - checked_share(share))
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         return cls(clock, horizon=2 * half_life)
 
 
@@ -190,6 +192,7 @@ class Logistic(Family):
     is gone some widths later, as for what is in season. The numerator makes R(0) = 1."""
 
     family = "logistic"
+    shapes = (Shape("width", 0.01, 0.9),)
     parameters = (Parameter("midpoint", "positive", power=1), Parameter("width", "positive", power=1))
 
     @classmethod
@@ -208,9 +211,7 @@ class Logistic(Family):
         return max(0.0, midpoint + width * math.log(left - 1 + left * math.exp(-midpoint / width)))
 
     @classmethod
-    def from_half_life(
-        cls, half_life: float, clock: str = "time", exponent: float = 1.0, width: float = 0.25
-    ) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time", width: float = 0.25) -> Self:
         """`width` as a share of the half-life, below 1 / log 3: wider, the midpoint would lie before age 0."""
         if not 0 < width < 1 / math.log(3):
             raise ValueError(f"`0 < width < {1 / math.log(3):.3f}` must hold, but got {width!r}.")

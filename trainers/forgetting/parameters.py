@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -136,6 +136,15 @@ DOMAINS: dict[Kind, Domain] = {
         many=True,
     ),
 }
+
+
+class Shape(NamedTuple):
+    """What a family may have beside its scale: its name, and the least and the greatest value for which the parameters
+    stay floats, and the curve has a half-life where its family has one."""
+
+    name: str
+    least: float
+    most: float
 
 
 @dataclass(frozen=True)

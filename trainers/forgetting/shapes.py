@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from trainers.forgetting.base import Family, Floats, checked_share, common, stays_below
-from trainers.forgetting.parameters import Parameter
+from trainers.forgetting.parameters import Parameter, Shape
 
 LN2 = math.log(2)
 
@@ -19,6 +19,7 @@ class Mixture(Family):
     of taste. Enough of them come near any completely monotone curve (Bernstein 1929)."""
 
     family = "mixture"
+    shapes = (Shape("spread", 1.5, 1e6), Shape("share", 0.01, 0.99))
     parameters = (Parameter("half_lives", "positives", power=1), Parameter("shares", "shares"))
     completely_monotone = True
 
@@ -48,9 +49,13 @@ class Mixture(Family):
         return LN2 / self.numbers("half_lives"), shares / shares.sum()
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
-        """Two scales of equal share, the slow one 64 times the quick one, stretched to be half gone at `half_life`."""
-        unit = cls(clock, half_lives=(1 / 8, 8.0), shares=(0.5, 0.5))
+    def from_half_life(
+        cls, half_life: float, clock: str = "time", spread: float = 64.0, share: float = 0.5
+    ) -> Self:
+        """Two scales, the slow one `spread` times the quick one, which has the `share`, stretched to be half gone at
+        `half_life`."""
+        quick = spread**-0.5
+        unit = cls(clock, half_lives=(quick, spread * quick), shares=(share, 1 - share))
         return unit.stretched(half_life / unit.half_life)
 
 
@@ -86,7 +91,7 @@ class Monotone(Family):
         return float(knots[0]) * math.expm1(steps) if steps < 700 else math.inf
 
     @classmethod
-    def from_half_life(cls, half_life: float, clock: str = "time", exponent: float = 1.0) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time") -> Self:
         """Knots from 1/16 to 16 half-lives and equal slopes: a power curve, from which learning may bend it."""
         knots = tuple(half_life * 4.0**k for k in range(-2, 3))
         return cls(clock, knots=knots, slopes=(LN2 / math.log1p(16),) * len(knots))
@@ -101,6 +106,7 @@ class Renewal(Family):
     """
 
     family = "renewal"
+    shapes = (Shape("depth", 0.01, 0.99), Shape("width", 0.02, 10.0))
     parameters = (
         Parameter("half_life", "positive", power=1),
         Parameter("interval", "positive", power=1),
@@ -133,7 +139,6 @@ class Renewal(Family):
         cls,
         half_life: float,
         clock: str = "time",
-        exponent: float = 1.0,
         depth: float = 0.5,
         width: float = 0.5,
     ) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from trainers.forgetting.base import MOST, Family, checked_share, common
-from trainers.forgetting.parameters import Parameter
+from trainers.forgetting.parameters import Parameter, Shape
 
 
 class Saturating(Family):
@@ -19,6 +19,7 @@ class Saturating(Family):
     """
 
     family = "saturating"
+    shapes = (Shape("amount", 0.001, 100.0),)
     parameters = (Parameter("amount", "positive"), Parameter("rate", "positive", power=-1))
     monotone = False
 
@@ -36,9 +37,7 @@ class Saturating(Family):
         return math.inf
 
     @classmethod
-    def from_half_life(
-        cls, half_life: float, clock: str = "time", exponent: float = 1.0, amount: float = 1.0
-    ) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time", amount: float = 1.0) -> Self:
         """Here `half_life` is the age at which half of g is gone, since R is never half gone."""
         return cls(clock, amount=amount, rate=math.log(2) / half_life)
 
@@ -48,6 +47,7 @@ class Growth(Family):
     old is lost ever faster. It begins at R(0) = e^(−amount)."""
 
     family = "growth"
+    shapes = (Shape("amount", 0.001, 0.69),)
     parameters = (Parameter("amount", "positive"), Parameter("rate", "positive", power=-1))
 
     @classmethod
@@ -64,9 +64,7 @@ class Growth(Family):
         return max(0.0, growth / self.number("rate"))
 
     @classmethod
-    def from_half_life(
-        cls, half_life: float, clock: str = "time", exponent: float = 1.0, amount: float = 0.1
-    ) -> Self:
+    def from_half_life(cls, half_life: float, clock: str = "time", amount: float = 0.1) -> Self:
         """`amount` must be below log 2: above, less than half is left at age 0."""
         if not 0 < amount < math.log(2):
             raise ValueError(f"`0 < amount < {math.log(2):.3f}` must hold, but got {amount!r}.")

@@ -71,19 +71,11 @@ Scalar = bool | int | float | str
 Domain = Range | Annotated[list[Scalar], Field(min_length=1)]
 
 
-LIMITS = {
-    "time": (0.001, 1e6),
-    "moments": (0.001, 1e6),
-    "exponent": (0.01, 1e6),
-    "shape": (0.01, 100.0),
-    "floor": (1e-6, 0.499),
-}
-"""Where a range must lie: beyond, a parameter of some family leaves the range of floats, or of its half-life."""
+HALF_LIVES = (0.001, 1e6)
+"""Where a range of half-lives must lie: beyond, a parameter of some family leaves the range of floats."""
 
-SHAPES = {"power": ("exponent", "exponent"), "weibull": ("shape", "exponent"), "floor": ("floor", "floor")}
-"""By family, the range of the space that gives its shape, and what `from_half_life` calls it. The shapes of the other
-families stand where their `from_half_life` puts them: the width of `logistic` at a quarter of the half-life, the depth
-of `renewal` at ½."""
+SHAPES = tuple(dict.fromkeys(shape.name for family in FAMILIES.values() for shape in family.shapes))
+"""What a family may have beside its half-life: each has a range of its name in the space."""
 
 
 class ForgettingSpace(BaseModel):
@@ -97,6 +89,14 @@ class ForgettingSpace(BaseModel):
         exponent: the range of `power`'s exponent.
         shape: the range of `weibull`'s shape.
         floor: the range of the share that `floor` never loses, below ½; what is above it decays exponentially.
+        width: the range of how gradual `logistic` falls, as a share of its half-life (¼ where no range is given), and
+            of how long the return of `renewal` lasts, in powers of e around the interval (½).
+        depth: the range of how much of an interest `renewal` takes away until it returns (½).
+        amount: the range of the g with which `saturating` (1) and `growth` (0.1) begin.
+        spread: the range of how many times the quick half-life of `mixture` goes into its slow one (64).
+        share: the range of the quick one's share in `mixture` (½).
+
+    All shapes are searched on a log scale. The slopes of `monotone` can be learned, not searched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -110,6 +110,11 @@ class ForgettingSpace(BaseModel):
     exponent: tuple[float, float] = (0.25, 2.0)
     shape: tuple[float, float] = (0.3, 1.5)
     floor: tuple[float, float] = (0.01, 0.4)
+    width: tuple[float, float] | None = None
+    depth: tuple[float, float] | None = None
+    amount: tuple[float, float] | None = None
+    spread: tuple[float, float] | None = None
+    share: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -117,15 +122,25 @@ class ForgettingSpace(BaseModel):
             for axis in _axes(clock):
                 if axis not in self.half_life:
                     raise ValueError(f"`half_life` must give a range for the clock {axis!r}.")
-        ranges = {"exponent": self.exponent, "shape": self.shape, "floor": self.floor}
-        for name, (low, high) in (ranges | dict(self.half_life.items())).items():
-            if not 0 < low < high:
-                raise ValueError(f"`0 < low < high` must hold for {name!r}, but got ({low:g}, {high:g}).")
-            least, most = LIMITS[name]
-            if low < least or high > most:
+        for axis, ends in self.half_life.items():
+            _check(axis, ends, HALF_LIVES)
+        for name in SHAPES:
+            if (ends := getattr(self, name)) is None:
+                continue
+            having = {
+                family: shape
+                for family, each in FAMILIES.items()
+                for shape in each.shapes
+                if shape.name == name
+            }
+            searched = {family: shape for family, shape in having.items() if family in self.families}
+            if not searched and type(self).model_fields[name].default is None:
                 raise ValueError(
-                    f"{name!r} must lie between {least:g} and {most:g}, but got ({low:g}, {high:g})."
+                    f"`{name}` is a shape of {' and '.join(f'`{family}`' for family in having)}: name one in `family`, "
+                    "or leave it out."
                 )
+            for shape in (searched or having).values():
+                _check(name, ends, (shape.least, shape.most))
         return self
 
     @property
@@ -135,7 +150,7 @@ class ForgettingSpace(BaseModel):
     def names(self, prefix: str) -> dict[str, str]:
         """The parameter names of a slot: family, clock, the shapes, and a half-life for each clock."""
         return {
-            **{name: f"{prefix}.{name}" for name in ("family", "clock", "exponent", "shape", "floor")},
+            **{name: f"{prefix}.{name}" for name in ("family", "clock", *SHAPES)},
             "time": f"{prefix}.half_life_days",
             "moments": f"{prefix}.half_life_moments",
         }
@@ -151,12 +166,10 @@ class ForgettingSpace(BaseModel):
         return params
 
     def _ranges(self, family: str, clock: str) -> dict[str, tuple[float, float]]:
-        """What else there is to say of a family on a clock: its half-lives and its shape."""
+        """What else there is to say of a family on a clock: its half-lives, and its shapes where they are searched."""
         ranges: dict[str, tuple[float, float]] = {axis: self.half_life[axis] for axis in _axes(clock)}
-        if family in SHAPES:
-            name, _ = SHAPES[family]
-            ranges[name] = getattr(self, name)
-        return ranges
+        shapes = {shape.name: getattr(self, shape.name) for shape in FAMILIES[family].shapes}
+        return ranges | {name: ends for name, ends in shapes.items() if ends is not None}
 
     def start(self, prefix: str, family: str) -> Params:
         """The middle of the space for one family."""
@@ -180,14 +193,23 @@ class ForgettingSpace(BaseModel):
         if family == "none":
             return {"family": "none"}
         clock = params[names["clock"]]
-        name, called = SHAPES.get(family, ("", ""))
-        shape = {called: params[names[name]]} if names.get(name) in params else {}
+        shapes = [shape.name for shape in FAMILIES[family].shapes]
+        shape = {name: params[names[name]] for name in shapes if names[name] in params}
         axis = _axes(clock)[0]
         found = FAMILIES[family].from_half_life(params[names[axis]], axis, **shape).to_dict()
         if clock == "both":
             moments = FAMILIES["geometric"].from_half_life(params[names["moments"]], "moments")
             found |= {"clock": clock, "moments": moments.to_dict()}
         return found
+
+
+def _check(name: str, ends: tuple[float, float], limits: tuple[float, float]) -> None:
+    """ValueError where `ends` are no range, or lie beyond the limits."""
+    (low, high), (least, most) = ends, limits
+    if not 0 < low < high:
+        raise ValueError(f"`0 < low < high` must hold for {name!r}, but got ({low:g}, {high:g}).")
+    if low < least or high > most:
+        raise ValueError(f"{name!r} must lie between {least:g} and {most:g}, but got ({low:g}, {high:g}).")
 
 
 def _axes(clock: str) -> tuple[Axis, ...]:

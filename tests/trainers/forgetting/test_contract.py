@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import pickle
@@ -19,6 +20,7 @@ from scipy.optimize import brentq
 
 from tests.trainers.forgetting.cases import AGES, BY_HAND, CASES, EXAMPLES, EXTREME, Values, function
 from trainers.forgetting import AXES, FAMILIES, FamilyName, Forgetting, ForgettingSettings, build
+from trainers.forgetting.shapes import Mixture
 
 NEVER_HALF_GONE = ("none", "saturating")
 
@@ -142,18 +144,22 @@ def test_a_share_lies_between_zero_and_one(forgetting: Forgetting, share: float)
 
 @pytest.mark.parametrize("clock", AXES)
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in NEVER_HALF_GONE])
-@given(half_life=st.floats(0.02, 5000), exponent=st.floats(0.05, 8))
+@given(half_life=st.floats(0.02, 5000), data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_from_half_life_gives_that_half_life(
-    family: str, clock: str, half_life: float, exponent: float
+def test_from_half_life_gives_that_half_life_with_every_shape(
+    family: str, clock: str, half_life: float, data: st.DataObject
 ) -> None:
-    forgetting = FAMILIES[family].from_half_life(half_life, clock, exponent)
+    shapes = {
+        shape.name: data.draw(st.floats(shape.least, shape.most), shape.name)
+        for shape in FAMILIES[family].shapes
+    }
+    forgetting = FAMILIES[family].from_half_life(half_life, clock, **shapes)
     assert forgetting.half_life == pytest.approx(half_life, rel=1e-9)
     assert forgetting.at(np.array([half_life]))[0] == pytest.approx(0.5, rel=1e-9)
     assert (forgetting.at(half_life * np.geomspace(1 + 1e-6, 1e3, 500)) < 0.5).all()
     assert forgetting.clock == clock
-    for name in {"exponent", "shape"} & set(forgetting.values):
-        assert forgetting.values[name] == exponent
+    for name in {"exponent", "shape", "floor", "depth", "amount"} & set(forgetting.values):
+        assert forgetting.values[name] == shapes[name]
 
 
 def test_what_is_never_half_gone_says_what_its_half_life_is() -> None:
@@ -178,6 +184,18 @@ def test_a_shape_without_that_half_life_is_refused(family: str, shape: dict[str,
         FAMILIES[family].from_half_life(10.0, **shape)
 
 
+def test_a_mixture_takes_the_spread_of_its_scales_and_the_share_of_the_quick_one() -> None:
+    quick, slow = Mixture.from_half_life(10.0, spread=9.0, share=0.25).numbers("half_lives")
+    assert slow / quick == pytest.approx(9)
+    assert 0.25 * 2 ** (-10 / quick) + 0.75 * 2 ** (-10 / slow) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_family_says_which_shapes_it_takes(family: str) -> None:
+    taken = inspect.signature(FAMILIES[family].from_half_life).parameters
+    assert list(taken) == ["half_life", "clock", *(shape.name for shape in FAMILIES[family].shapes)]
+
+
 @pytest.mark.parametrize(
     ("family", "shape"),
     [
@@ -187,6 +205,8 @@ def test_a_shape_without_that_half_life_is_refused(family: str, shape: dict[str,
         ("renewal", {"depth": 0.9}),
         ("renewal", {"width": 0.1}),
         ("saturating", {"amount": 0.3}),
+        ("mixture", {"spread": 4.0}),
+        ("mixture", {"share": 0.8}),
     ],
 )
 def test_a_shape_is_alive(family: str, shape: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from trainers.forgetting import AXES, FAMILIES, build
 from trainers.model import ModelSettings
-from trainers.search.space import ForgettingSpace, Params, Range, Space
+from trainers.search.space import SHAPES, ForgettingSpace, Params, Range, Space
 
 MODEL = ModelSettings.model_validate(
     {
@@ -97,6 +97,14 @@ def test_ranges_give_what_lies_inside(values: dict[str, Any], middle: float, who
         ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
         ({"shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
         ({"floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
+        ({"depth": [0.1, 0.6]}, "`depth` is a shape of `renewal`: name one in `family`, or leave it out"),
+        ({"amount": [0.1, 0.6]}, "`amount` is a shape of `saturating` and `growth`: name one in `family`"),
+        ({"family": ["renewal"], "depth": [0.6, 0.1]}, "`0 < low < high` must hold for 'depth'"),
+        ({"family": ["renewal", "logistic"], "width": [0.1, 2]}, "'width' must lie between 0.01 and 0.9,"),
+        (
+            {"family": ["saturating", "growth"], "amount": [0.1, 2]},
+            "'amount' must lie between 0.001 and 0.69,",
+        ),
         ({"tau": [1, 2]}, "Extra inputs"),
     ],
 )
@@ -274,6 +282,46 @@ def test_every_family_and_clock_can_be_searched() -> None:
             name, low, high = ranges[curve.family]
             assert low <= point[f"own.{name}"] <= high
             assert curve.values[name] == pytest.approx(point[f"own.{name}"])
+
+
+SHAPED: dict[str, Any] = {
+    "family": list(FAMILIES),
+    "clock": ["time", "moments", "both"],
+    "width": [0.1, 0.8],
+    "depth": [0.2, 0.7],
+    "amount": [0.05, 0.6],
+    "spread": [4, 400],
+    "share": [0.2, 0.7],
+}
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "none"])
+def test_every_shape_of_every_family_can_be_searched(family: str) -> None:
+    wide = space({"own": {"forgetting": SHAPED}})
+    wide.check(MODEL)
+    ranges = {"exponent": (0.25, 2.0), "shape": (0.3, 1.5), "floor": (0.01, 0.4)} | SHAPED
+    names = {shape.name for shape in FAMILIES[family].shapes}
+    points = [point for point in suggested(wide, 400) if point["own.family"] == family]
+    assert {point["own.clock"] for point in points} == {"time", "moments", "both"}
+    for point in points:
+        shapes = {name: point[f"own.{name}"] for name in SHAPES if f"own.{name}" in point}
+        assert set(shapes) == names
+        assert all(ranges[name][0] <= value <= ranges[name][1] for name, value in shapes.items())
+        curve = build(wide.apply(MODEL, point).terms[0].forgetting).factors[0]
+        half_life = point["own.half_life_moments" if curve.clock == "moments" else "own.half_life_days"]
+        assert curve == FAMILIES[family].from_half_life(half_life, curve.clock, **shapes)
+
+
+def test_a_shape_without_a_range_stays_where_it_is() -> None:
+    [_, start] = space({"own": {"forgetting": {"family": ["renewal"], "clock": ["time"]}}}).starts()
+    assert set(start) == {"own.family", "own.clock", "own.half_life_days"}
+    one = {"family": ["renewal"], "clock": ["time"], "depth": [0.1, 0.9]}
+    [_, start] = space({"own": {"forgetting": one}}).starts()
+    assert start["own.depth"] == pytest.approx(0.3)
+    assert "own.width" not in start
+    forgetting = space({"own": {"forgetting": one}}).apply(MODEL, start).terms[0].forgetting
+    assert forgetting.depth == pytest.approx(0.3)
+    assert forgetting.width == 0.5
 
 
 def test_both_clocks_have_a_half_life_each() -> None:
