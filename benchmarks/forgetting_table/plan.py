@@ -16,7 +16,7 @@ from harness.settings import RunSettings, load
 from trainers.encoders import ENCODERS, ClosedForm, TermSettings
 from trainers.forgetting import FamilyName, Forgetting, build
 from trainers.model import ModelSettings
-from trainers.search.space import ClockName, ForgettingSpace
+from trainers.search.curve_space import ClockName, ForgettingSpace
 
 NONE = "none"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from trainers.encoders import NeuralSettings, TermSettings
 from trainers.model import ModelSettings
+from trainers.search.curve_space import Params
 from trainers.search.halving import Reading
-from trainers.search.space import Params
 from trainers.training.changes import CHANGEABLE, Change
 
 Course = tuple[tuple[int, Params], ...]

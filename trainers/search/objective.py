@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from trainers.model import ModelSettings
 from trainers.search.course import Course, scheduled
-from trainers.search.space import Params, Space
+from trainers.search.curve_space import Params
+from trainers.search.space import Space
 
 State = dict[str, Any]
 """What it takes to go on with a trial, as tensors, numbers, words, lists and dictionaries of such."""

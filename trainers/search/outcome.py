@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from trainers.model import ModelSettings
 from trainers.search.course import Course, Step
+from trainers.search.curve_space import Params
 from trainers.search.halving import Stop
 from trainers.search.objective import Subject
-from trainers.search.space import Params, Space
+from trainers.search.space import Space
 from trainers.search.warm import Known
 
 

@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.encoders import NeuralSettings
 from trainers.model import ModelSettings
-from trainers.search.space import Domain, Params, Range, Scalar, Space
+from trainers.search.curve_space import Params
+from trainers.search.space import Domain, Range, Scalar, Space
 from trainers.training.changes import CHANGEABLE
 
 

@@ -10,9 +10,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from trainers.search.course import Course, Step, Task
+from trainers.search.curve_space import Params
 from trainers.search.halving import Reading, Stop
 from trainers.search.settings import SearchSettings
-from trainers.search.space import Params, Space
+from trainers.search.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -8,10 +8,10 @@ from typing import Any
 from tests.trainers import fakes
 from trainers.model import ModelSettings
 from trainers.search.course import Task
+from trainers.search.curve_space import Params
 from trainers.search.objective import Subject
 from trainers.search.proposals import Proposals
 from trainers.search.settings import SearchSettings
-from trainers.search.space import Params
 
 MODEL = ModelSettings.model_validate({"terms": [{"kind": "own"}, {"kind": "linear", "l2": 10.0}]})
 SPACE: dict[str, Any] = {

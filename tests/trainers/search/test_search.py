@@ -19,13 +19,14 @@ from tests.trainers.search.searching import MODEL, propose_all, settings, subjec
 from tests.trainers.search.test_halving import run as without_ray
 from trainers import cluster
 from trainers.model import ModelSettings
+from trainers.search.curve_space import Params
 from trainers.search.ledger import Ledger
 from trainers.search.objective import Subject
 from trainers.search.outcome import Outcome, SearchResult
 from trainers.search.proposals import Proposals
 from trainers.search.search import NoRoom, search
 from trainers.search.settings import SearchSettings
-from trainers.search.space import Params, Space
+from trainers.search.space import Space
 
 
 def test_the_ranking_is_best_first_and_of_equals_the_earlier(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from tests.trainers import fakes
 from tests.trainers.search.searching import MODEL, propose_all, settings, subject
 from trainers.model import ModelSettings
+from trainers.search.curve_space import Params
 from trainers.search.ledger import Ledger
 from trainers.search.objective import Subject
 from trainers.search.proposals import Proposals
-from trainers.search.space import Params
 from trainers.search.warm import Former, Unlike
 
 ABOUT = {"data": "c7", "split": {"cuts": [0.8, 0.9]}, "metric": "ndcg@10"}
