@@ -11,6 +11,7 @@ import torch
 
 from trainers.encoders.neural import Neural, popularity
 from trainers.forgetting import build
+from trainers.forgetting.base import MOST
 from trainers.log import DAY, IntArray, Queries, TrainingData, ranges
 from trainers.sequences import Batch, Windows, batches, by_user
 from trainers.training.ahead import ahead
@@ -22,17 +23,19 @@ from trainers.training.workers import ALONE, Workers
 LOGITS = 2**26  # of a block of validation, 256 MB
 
 
-def example_weights(
-    data: TrainingData, moments: Queries, settings: OptimiseSettings
-) -> npt.NDArray[np.float64]:
-    """[Q] the retention of each training moment's age at the cut, the forgetting term in the loss, times its number of
-    items to the power `by_items`."""
-    forgetting = build(settings.forgetting)
+def left_of(data: TrainingData, moments: Queries, settings: OptimiseSettings) -> npt.NDArray[np.float64]:
+    """[Q] the retention of each training moment's age at the cut, the forgetting term in the loss: exactly 0 where
+    nothing is left, as beyond the horizon of `linear`."""
     user = data.log.users_of(moments.begin)
     last = data.log.moments[data.stop[user] - 1]
     later = last - data.log.moments[moments.end]  # the moment's own events begin at row `end`
-    left = forgetting.retention((data.end - moments.time) / DAY, later.astype(np.float64))
-    return left * np.diff(moments.target_offsets) ** settings.by_items
+    lost = build(settings.forgetting).lost((data.end - moments.time) / DAY, later.astype(np.float64))
+    return np.where(lost < MOST, np.exp(-lost), 0.0)
+
+
+def counted(moments: Queries, settings: OptimiseSettings) -> npt.NDArray[np.float64]:
+    """[Q] the number of items of each moment to the power `by_items`."""
+    return np.asarray(np.diff(moments.target_offsets) ** settings.by_items, np.float64)
 
 
 def together(moments: Queries, workers: Workers) -> tuple[Queries, IntArray]:
@@ -51,6 +54,10 @@ def together(moments: Queries, workers: Workers) -> tuple[Queries, IntArray]:
 class Epochs:
     """Passes over the training moments, the same for any number of workers.
 
+    A moment's weight is w = c·R: its `counted` c, and R, what is `left_of` it. A step has Σ w·loss over its batch,
+    divided by Σ c over the batch and by the mean of R over all moments, Σ w / Σ c. Divided by the batch's own Σ w, a
+    batch of old moments would count as much as one of new ones.
+
     Args:
         moments: those of the users of `data.held` alone where not all users' rows are here.
 
@@ -62,38 +69,42 @@ class Epochs:
         self.model, self.data, self.moments, self.repeats, self.seed = model, data, moments, repeats, seed
         self.encoder, self.workers = model.encoder, model.workers
         self.course = self.settings = model.settings
-        self.weights = self._weigh()
+        self._weigh()
         begins = None
         if data.held is not None:
             moments, begins = together(moments, self.workers)
         self.windows = Windows.of(moments, self.encoder.settings.max_history, self.settings.overlap)
         self.edges = None if begins is None else np.searchsorted(self.windows.first, begins)
         sampled = self.settings.loss.kind != "full"
-        counted = (
+        drawn = (
             Shares.of(self.settings.loss.kind, torch.from_numpy(popularity(data, self.workers)))
             if sampled
             else None
         )
         device = self.workers.device
-        self.draws = Shares(counted.each.to(device), counted.total.to(device)) if counted else None
+        self.draws = Shares(drawn.each.to(device), drawn.total.to(device)) if drawn else None
 
     def turn(self, epochs: int) -> None:
         """Go by what the settings are in the epoch that follows so many."""
         before, self.settings = self.settings, self.course.after(epochs)
         if (before.forgetting, before.by_items) != (self.settings.forgetting, self.settings.by_items):
-            self.weights = self._weigh()
+            self._weigh()
         self.model.turn(self.settings, self.course.dropout_after(epochs))
 
-    def _weigh(self) -> npt.NDArray[np.float64]:
-        weights = example_weights(self.data, self.moments, self.settings)
+    def _weigh(self) -> None:
+        left, self.counts = (
+            left_of(self.data, self.moments, self.settings),
+            counted(self.moments, self.settings),
+        )
         if self.data.held is not None:
-            weights = self.workers.joined(weights)
-        if not weights.any():
+            left, self.counts = self.workers.joined(left), self.workers.joined(self.counts)
+        self.weights = left * self.counts
+        if not self.weights.any():
             raise ValueError(
                 f"`{self.encoder.settings.label}`: training needs a moment with a history of which its loss forgetting "
                 f"leaves something, but got {len(self.moments)} moments; raise the half-life of `training.forgetting`."
             )
-        return weights
+        self.mean_left = float(self.weights.sum() / self.counts.sum())
 
     def run(
         self, number: int, done: int, sums: npt.NDArray[np.float64], average: State | None
@@ -104,12 +115,14 @@ class Epochs:
         steps = len(everybody)
 
         def make(step: int) -> tuple[int, float, list[Part]]:
-            scale = float(self._weights(everybody[step]).sum())
-            return step, scale, self._parts(everybody[step], scale, (number, step)) if scale else []
+            rows = self._rows(everybody[step])
+            scale = self.mean_left * float(self.counts[rows].sum())
+            alive = self.weights[rows].any()
+            return step, scale, self._parts(everybody[step], scale, (number, step)) if alive else []
 
         for step, scale, parts in ahead(make, range(done, steps), self.model.compute.ahead):
             self.workers.beat()
-            if scale:  # otherwise nothing is left of any of them
+            if parts:  # otherwise nothing is left of any of them
                 self.model.objective.train()
                 after = number * steps + step
                 rate = self.settings.rate_at(after, self.settings.epochs * steps)
@@ -132,10 +145,10 @@ class Epochs:
         total, mass = self.workers.sum(sums)
         return float(total / mass)
 
-    def _weights(self, windows: IntArray) -> npt.NDArray[np.float64]:
-        """[R] of all moments that these windows answer."""
+    def _rows(self, windows: IntArray) -> IntArray:
+        """[R] all moments that these windows answer."""
         first = self.windows.first[windows]
-        return self.weights[ranges(first, self.windows.last[windows] - first)]
+        return ranges(first, self.windows.last[windows] - first)
 
     def _parts(self, everybody: IntArray, scale: float, at: tuple[int, int]) -> list[Part]:
         """This worker's share of a batch, in as many parts as are to be computed one after the other."""
@@ -149,7 +162,7 @@ class Epochs:
             Part(
                 self._batch(part),
                 # In float64: old moments' weights are too small for the network's floats.
-                torch.from_numpy(self._weights(part) * (0.0 if idle else 1 / scale)),
+                torch.from_numpy(self.weights[self._rows(part)] * (0.0 if idle else 1 / scale)),
                 negatives,
             )
             for part in (windows[number::parts] for number in range(parts))

@@ -89,8 +89,8 @@ def optimise(
 ) -> Curve:
     """Train `encoder` on `moments`; it ends with the parameters of the best epoch.
 
-    A step's loss is Σ w·loss / Σ w over its batch, w as in `trainers.training.epochs.example_weights`; the batches are
-    the same for any number of workers, and each worker computes its share of every batch.
+    How much each moment counts in a step is said by `trainers.training.epochs.Epochs`; the batches are the same for any
+    number of workers, and each worker computes its share of every batch.
 
     Args:
         moments: sorted by user and time, as `TrainingData.moments` gives them; those of the users of `data.held` alone

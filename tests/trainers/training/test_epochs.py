@@ -11,33 +11,39 @@ import torch
 from tests.trainers import helpers
 from tests.trainers.training.cycling import RECENT, encoder, settings
 from trainers.log import Queries, TrainingData
-from trainers.training.epochs import example_weights, validation_loss
-from trainers.training.loop import optimise
+from trainers.training.computing import PLAIN
+from trainers.training.epochs import Epochs, counted, left_of, validation_loss
+from trainers.training.loop import optimise, spread
+from trainers.training.optimise import OptimiseSettings
+from trainers.training.spread import Part
+from trainers.training.workers import ALONE
 
 
-def test_example_weights_by_hand() -> None:
+def test_what_is_left_of_a_moment_by_hand() -> None:
     log = helpers.packed(
         [[(0, 0), (2, 1), (2, 0), (6, 1), (20, 0)], [], [(1, 0), (3, 0), (5, 1), (9, 1)], [(0, 0)]]
     )
     data = helpers.training(log, 8)
     moments = data.moments()
     assert [entry["day"] for entry in helpers.lists(moments)] == [2, 6, 3, 5]
-    in_days = example_weights(data, moments, settings(forgetting={"family": "exponential", "half_life": 2}))
+    in_days = left_of(data, moments, settings(forgetting={"family": "exponential", "half_life": 2}))
     assert in_days.tolist() == pytest.approx([2**-2, 1, 2**-1.5, 2**-0.5])
-    in_moments = example_weights(
+    in_moments = left_of(
         data, moments, settings(forgetting={"family": "exponential", "clock": "moments", "half_life": 1})
     )
     assert in_moments.tolist() == [0.5, 1, 0.5, 1]
-    assert example_weights(data, moments, settings()).tolist() == [1, 1, 1, 1]
+    assert left_of(data, moments, settings()).tolist() == [1, 1, 1, 1]
+    until = settings(forgetting={"family": "linear", "horizon": 4})
+    assert left_of(data, moments, until).tolist() == pytest.approx(
+        [0, 1, 0.25, 0.75]
+    )  # the age of the first is 4
 
 
-def test_example_weights_of_some_moments_only(data: TrainingData) -> None:
+def test_what_is_left_of_some_moments_only(data: TrainingData) -> None:
     chosen = settings(forgetting=RECENT)
     moments = data.moments()
     index = np.arange(len(moments))[::-5]
-    assert np.array_equal(
-        example_weights(data, moments.take(index), chosen), example_weights(data, moments, chosen)[index]
-    )
+    assert np.array_equal(left_of(data, moments.take(index), chosen), left_of(data, moments, chosen)[index])
 
 
 @pytest.mark.parametrize(("by_items", "expected"), [(0.0, [1, 1, 1]), (0.5, [1, 2, 3]), (1.0, [1, 4, 9])])
@@ -45,12 +51,53 @@ def test_a_moment_counts_by_its_items(by_items: float, expected: list[float]) ->
     """Of one, four and nine items; what is left of it at the cut counts beside that."""
     log = helpers.packed([[(0, 0), (1, 1), *[(2, 0)] * 4, *[(3, 2)] * 9]])
     data = helpers.training(log)
-    plain = settings(by_items=by_items)
-    assert example_weights(data, data.moments(), plain).tolist() == pytest.approx(expected)
-    old = plain.model_copy(update={"forgetting": RECENT})
-    left = example_weights(data, data.moments(), settings(forgetting=RECENT.model_dump()))
-    assert example_weights(data, data.moments(), old).tolist() == pytest.approx((left * expected).tolist())
+    old = settings(by_items=by_items, forgetting=RECENT.model_dump())
+    assert counted(data.moments(), old).tolist() == pytest.approx(expected)
+    left = left_of(data, data.moments(), old)
     assert left[0] < left[1] < left[2]
+    assert epochs_of(data, old).weights.tolist() == pytest.approx((left * expected).tolist())
+
+
+def epochs_of(data: TrainingData, chosen: OptimiseSettings) -> Epochs:
+    model = encoder(len(data.catalogue))
+    return Epochs(spread(model, chosen, PLAIN, ALONE), data, data.moments(), True, 0)
+
+
+def shares(epochs: Epochs, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The weight of each step of an epoch of which every batch is one user's window."""
+    steps: list[float] = []
+
+    def gradient(parts: list[Part]) -> tuple[float, float]:
+        steps.append(sum(float(part.share_R.sum()) for part in parts))
+        return 1.0, 1.0
+
+    monkeypatch.setattr(epochs.model, "gradient", gradient)
+    monkeypatch.setattr(epochs.model, "move", lambda rate: None)
+    list(epochs.run(0, 0, np.zeros(2), None))
+    return steps
+
+
+def test_a_batch_of_old_moments_counts_as_little_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One user stopped 50 days before the other: with a half-life of 25 a step of the former is a quarter of one of the
+    latter, and steps are 1 in the mean."""
+    log = helpers.packed([[(day, day % 3) for day in range(5)], [(50 + day, day % 3) for day in range(5)]])
+    data = helpers.training(log)
+    chosen = settings(batch=4, forgetting={"family": "exponential", "half_life": 25})
+    assert sorted(shares(epochs_of(data, chosen), monkeypatch)) == pytest.approx([0.4, 1.6])
+    assert shares(epochs_of(data, settings(batch=4)), monkeypatch) == [1.0, 1.0]
+
+
+def test_a_batch_of_which_nothing_is_left_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = helpers.packed([[(day, day % 3) for day in range(5)], [(50 + day, day % 3) for day in range(5)]])
+    data = helpers.training(log)
+    chosen = settings(batch=4, forgetting={"family": "linear", "horizon": 20})
+    assert shares(epochs_of(data, chosen), monkeypatch) == pytest.approx([2.0])
+    gone = settings(forgetting={"family": "linear", "horizon": 20})
+    later = helpers.packed(
+        [[(day, day % 3) for day in range(5)], [(50, 0)]]
+    )  # a first event is no training moment
+    with pytest.raises(ValueError, match="of which its loss forgetting leaves something"):
+        epochs_of(helpers.training(later), gone)
 
 
 def test_the_validation_loss_by_hand(data: TrainingData) -> None:

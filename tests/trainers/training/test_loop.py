@@ -15,7 +15,7 @@ from tests.trainers import helpers
 from tests.trainers.training.cycling import OLD_FIRST, encoder, settings, train
 from trainers.log import TrainingData
 from trainers.training.curve import Curve
-from trainers.training.epochs import example_weights, validation_loss
+from trainers.training.epochs import left_of, validation_loss
 from trainers.training.loop import Training, optimise
 
 
@@ -49,7 +49,7 @@ def test_the_first_epoch_by_hand(blind: TrainingData) -> None:
     """One step for the whole epoch: its loss is the weighted mean over all moments, before the step."""
     chosen = settings(batch=10_000, epochs=1, forgetting=OLD_FIRST)
     moments = blind.moments()
-    weights = example_weights(blind, moments, chosen)
+    weights = left_of(blind, moments, chosen)
     model = encoder()
     log_shares = torch.log_softmax(
         torch.from_numpy(model.score(helpers.histories_of(blind, moments))), 1
