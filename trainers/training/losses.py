@@ -172,9 +172,13 @@ def _sampled(prediction: Prediction, batch: Batch, negatives: Negatives) -> tupl
 def _softmax(
     positive_T: torch.Tensor, rivals_TN: torch.Tensor, batch: Batch, negatives: Negatives, _: float
 ) -> torch.Tensor:
-    corrected_TN = rivals_TN - negatives.log_expected
-    # The item itself is always there, so that nothing is to correct in its own logit.
-    return torch.logaddexp(torch.logsumexp(corrected_TN, 1), positive_T) - positive_T
+    # The moment's items are always there, so that nothing is to correct in their logits.
+    top = torch.full((len(batch),), NEVER, dtype=positive_T.dtype, device=positive_T.device)
+    top_R = top.scatter_reduce(0, batch.target_row, positive_T.detach(), "amax")
+    raised_T = torch.exp(positive_T - top_R[batch.target_row])
+    answers_R = top_R + torch.log(torch.zeros_like(top_R).index_add(0, batch.target_row, raised_T))
+    rivals_T = torch.logsumexp(rivals_TN - negatives.log_expected, 1)
+    return torch.logaddexp(rivals_T, answers_R[batch.target_row]) - positive_T
 
 
 def _gbce(
