@@ -144,7 +144,7 @@ def _half_lives(found: CurveFit) -> dict[str, list[float]]:
     lives = {next(iter(factors)): [found.half_life, *found.half_life_interval()]}
     if len(factors) == 2:
         last = found.forgetting.factors[-1]
-        lives["moments"] = [last.half_life, *found.moments_half_life_interval()]
+        lives["moments"] = [last.halved, *found.moments_half_life_interval()]
     return lives
 
 

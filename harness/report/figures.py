@@ -72,7 +72,7 @@ def curves(summary: Mapping[str, Any]) -> Figures:
             plots.told_curve(figure, ax, points, unit, name)
         ax.set_ylim(0, max(1.04, *(1.04 * r for points, _, _ in drawn for _, r in points)))
         if len(drawn) == 1 and drawn[0][1] is not None:
-            _mark_half_life(ax, drawn[0][1], unit, colour)
+            _mark_half_life(ax, drawn[0][1], drawn[0][0][0][1] / 2, unit, colour)
         plots.label(ax, _age(unit, worded), "retention")
         made[slug("curve", place, term.get("name", "term"))] = figure
     return made
@@ -82,16 +82,17 @@ def _points(curve: Mapping[str, Any]) -> list[tuple[float, float]]:
     return [(a, r) for a, r in rows_of(curve.get("curve"), 2) if a is not None and r is not None]
 
 
-def _mark_half_life(ax: Axes, half: float, unit: str, colour: str) -> None:
+def _mark_half_life(ax: Axes, half: float, left: float, unit: str, colour: str) -> None:
+    """Where half of what a new event has is `left`."""
     low, high = ax.get_xlim()
     if not low <= half <= high:
         return
-    ax.plot([half, half], [0, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
-    ax.plot([low, half], [0.5, 0.5], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
-    ax.plot([half], [0.5], "o", color=colour, markersize=7)
+    ax.plot([half, half], [0, left], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+    ax.plot([low, half], [left, left], color=plots.MUTED, linewidth=1.1, linestyle=(0, (3, 2)))
+    ax.plot([half], [left], "o", color=colour, markersize=7)
     ax.annotate(
         f"half-life {words.duration(half, unit)}",
-        (half, 0.5),
+        (half, left),
         (8, 7),
         textcoords="offset points",
         fontsize=plots.LETTERS,

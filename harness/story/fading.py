@@ -20,7 +20,7 @@ from harness.steps.workshop import Workshop
 from trainers.curves.choices import Choices, Crowd, Floats, Ints
 from trainers.curves.comparison import NOTHING, Comparison, Standing, compare, learnable
 from trainers.curves.learning import size
-from trainers.curves.likelihood import CurveFit, Free, around, fit, halved
+from trainers.curves.likelihood import CurveFit, Free, around, fit
 from trainers.curves.stretches import Stretches, fit_groups
 from trainers.encoders import TermSettings
 from trainers.forgetting import Forgetting, ForgettingSettings
@@ -132,7 +132,7 @@ class _Measured:
             "curve": [[float(age), float(left)] for age, left in zip(ages, retained, strict=True)],
             "groups": groups,
             "terms": self._terms(),
-            "sentence": _sentence(comparison, half_life),
+            "sentence": _sentence(comparison, half_life, float(retained[-1])),
         }
 
     def _span(self, curve: Forgetting) -> tuple[float, float]:
@@ -202,7 +202,7 @@ def candidates(choices: Choices) -> dict[str, ForgettingSettings]:
 
 def _named(stretches: Stretches, common: CurveFit, names: list[str], level: float) -> list[dict[str, Any]]:
     """The groups with their half-lives, the longest first for those without an order of their own."""
-    base, unit = halved(stretches.common), common.forgetting.unit
+    base, unit = stretches.common.halved, common.forgetting.unit
     if not math.isfinite(base):
         return []
     # A group's stretch is known given the common curve, which is not known exactly either.
@@ -252,7 +252,7 @@ def _lives(found: CurveFit, level: float) -> dict[str, Any]:
     curve = found.forgetting
     lives = {**_ends(found.half_life, found.half_life_interval(level)), "unit": curve.unit}
     if curve.clock == "both":
-        lives["moments"] = _ends(halved(curve.factors[-1]), found.moments_half_life_interval(level))
+        lives["moments"] = _ends(curve.factors[-1].halved, found.moments_half_life_interval(level))
     return lives
 
 
@@ -270,12 +270,17 @@ def _gap(gap: Any) -> Gap:
     return Gap(gap.difference, gap.low, gap.high)
 
 
-def _sentence(comparison: Comparison, half_life: dict[str, Any] | None) -> str:
-    """What a person takes away."""
+def _sentence(comparison: Comparison, half_life: dict[str, Any] | None, oldest: float) -> str:
+    """What a person takes away; `oldest` is what is left of the oldest event, a new one having 1."""
     gain = comparison.best.gain
     told = f"{gain.difference:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] nats an event"
     if not comparison.pays:
         return f"Forgetting does not pay on this log: the best curve gains {told} over none."
+    if oldest > 1:
+        return (
+            f"Nothing fades: old events count more than new ones on this log ({told} over no forgetting), the oldest "
+            f"{oldest:.2g} times as much."
+        )
     if half_life is None:
         return f"Interest fades ({told} over no forgetting), but along the curve it is never half gone."
     cells = [half_life, *([half_life["moments"]] if "moments" in half_life else [])]

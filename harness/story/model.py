@@ -70,7 +70,7 @@ def _drawn(curve: Forgetting, span: dict[str, float]) -> dict[str, Any]:
     ages = np.concatenate(([0.0], np.geomspace(span[curve.unit] / 1000, span[curve.unit], CURVE_POINTS)))
     return {
         "params": curve.values,
-        "half_life": finite(curve.half_life),
+        "half_life": finite(curve.halved),
         "unit": curve.unit,
         "curve": [[float(age), float(left)] for age, left in zip(ages, curve.at(ages), strict=True)],
     }
@@ -99,7 +99,7 @@ def half_life_words(model: Model) -> str:
     if not personal:
         return ""
     term = max(personal, key=lambda term: (term.kind in ("own", Linear.kind), term.weight))
-    lives = [(curve.half_life, curve.unit) for curve in curves[term.label].values()]
+    lives = [(curve.halved, curve.unit) for curve in curves[term.label].values()]
     if all(math.isinf(life) for life, _ in lives):
         return "an interest is never half gone"
     return f"an interest is half gone after {durations(lives)}"

@@ -90,9 +90,9 @@ def search_story(
 
 def _lives(curve: Forgetting) -> dict[str, Any]:
     """The half-life with its unit, and on both clocks that in later moments beside it."""
-    lives: dict[str, Any] = {"half_life": finite(curve.half_life), "unit": curve.unit}
+    lives: dict[str, Any] = {"half_life": finite(curve.halved), "unit": curve.unit}
     if curve.clock == "both":
-        lives["moments"] = {"half_life": finite(curve.factors[-1].half_life)}
+        lives["moments"] = {"half_life": finite(curve.factors[-1].halved)}
     return lives
 
 

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 
 from trainers.curves.choices import Choices, Floats, Ints
 from trainers.forgetting import Forgetting, ForgettingSettings, build
+from trainers.forgetting.base import MOST
 from trainers.forgetting.parameters import Parameter
 
 STARTS = {"time": (0.01, 0.1, 0.5, 2.0, 7.0, 21.0, 60.0, 365.0), "moments": (0.5, 2.0, 6.0, 20.0, 100.0)}
@@ -25,8 +26,10 @@ PRIOR = 8.0
 of 30 days or 5 moments (and even shares). Worth less than one event, it keeps what the data say nothing of finite."""
 RESOLUTION = 1e-3
 """Ages are read to 0.05 %: a curve is then evaluated at a few thousand ages, not at every event."""
-MOST = 690.0
 STEP = 1e-5  # of central differences, in free numbers
+SIDE, WIDE = 1e-3, 0.1
+"""Of the differences of gradients that the curvature is taken from. A curve that ends has a kink of the likelihood at
+each age: what is between two of them, 0.05 % apart, says nothing of how it bends."""
 AGE = (math.log(1e-7), math.log(1e6))
 BOUNDS = {
     "positive": (-5.0, 5.0),
@@ -66,12 +69,20 @@ class Weighing:
         self.choices = choices
         self.starts = choices.offsets[:-1]
         self.of = choices.moment_of_event
+        self.latest = choices.days == np.minimum.reduceat(choices.days, self.starts)[self.of]
         self.sources = list(choices.sources.values())
         self.turned = [source.T.tocsr() for source in self.sources]
         self.mass = None if (choices.mass == 1).all() else np.log(choices.mass)
 
     def weights(self, lost: Floats) -> Floats:
-        """[E] w = R / Σ R within each moment, from g [E]."""
+        """[E] w = R / Σ R within each moment, from g [E].
+
+        Where nothing is left of any event, as beyond the horizon of `linear`, the latest ones stand for all, as they did
+        just before they were gone too.
+        """
+        gone = np.isclose(np.minimum.reduceat(lost, self.starts), MOST, rtol=1e-12, atol=0.0)
+        if gone.any():
+            lost = np.where(gone[self.of], np.where(self.latest, 0.0, MOST), lost)
         lost = lost if self.mass is None else lost - self.mass
         # What is nearest keeps 1, however far it is.
         lost = lost - np.minimum.reduceat(lost, self.starts)[self.of]
@@ -204,12 +215,12 @@ class CurveFit:
     @property
     def half_life(self) -> float:
         """The age from which less than half of what a new event has is left."""
-        return halved(self.forgetting)
+        return self.forgetting.halved
 
     @cached_property
     def spread(self) -> float:
         """The standard error of log half-life by the delta method; infinite where there is no half-life nearby."""
-        return self._spread(halved)
+        return self._spread(lambda curve: curve.halved)
 
     def half_life_interval(self, level: float = 0.95) -> tuple[float, float]:
         """The half-life's interval, symmetric in its logarithm; (0, ∞) where the data cannot say."""
@@ -218,7 +229,7 @@ class CurveFit:
     def moments_half_life_interval(self, level: float = 0.95) -> tuple[float, float]:
         """The same of the factor of later moments, with `clock: both`."""
         last = self.forgetting.factors[-1]
-        return around(halved(last), self._spread(lambda curve: halved(curve.factors[-1])), level)
+        return around(last.halved, self._spread(lambda curve: curve.factors[-1].halved), level)
 
     def _spread(self, read: Callable[[Forgetting], float]) -> float:
         if not len(self.free):
@@ -234,11 +245,6 @@ class CurveFit:
         if not np.isfinite(gradient).all():
             return math.inf
         return math.sqrt(max(float(gradient @ self.covariance @ gradient), 0.0))
-
-
-def halved(curve: Forgetting) -> float:
-    """The age from which R stays below R(0) / 2: a likelihood in which R is normalised knows nothing of R(0) itself."""
-    return curve.age_at(curve.starts_at / 2)
 
 
 def _log(value: float) -> float:
@@ -365,7 +371,7 @@ class Problem:
         """[P, P] by the sandwich; where the optimum lies on a bound, curvature is made no less than the prior's."""
         if not self.curved:
             return np.zeros((0, 0))
-        side = 1e-3
+        side = SIDE if self.space.curve.smooth else WIDE
         rows = [
             (self.loss(vector + side * unit)[1] - self.loss(vector - side * unit)[1]) / (2 * side)
             for unit in np.eye(len(vector))

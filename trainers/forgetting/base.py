@@ -74,6 +74,7 @@ class Forgetting(ABC):
         parameters: what it takes, those of nested curves among them under their place (`of.half_life`).
         values: the value of each parameter by its name, floats or tuples of floats.
         monotone: whether retention never rises with age.
+        smooth: whether it has no kink whose age its parameters move, as one has that ends.
         completely_monotone: whether its derivatives alternate in sign, which makes R a mixture of exponentials with
             positive weights (Bernstein): a few decaying states then stand for it.
     """
@@ -83,6 +84,7 @@ class Forgetting(ABC):
     parameters: tuple[Parameter, ...] = ()
     values: dict[str, Value]
     monotone: bool = True
+    smooth: bool = True
     completely_monotone: bool = False
 
     @abstractmethod
@@ -112,6 +114,12 @@ class Forgetting(ABC):
     def starts_at(self) -> float:
         """R(0)."""
         return 1.0
+
+    @property
+    def halved(self) -> float:
+        """The age from which less than half of what a new event has is left, R < R(0) / 2, in the unit of the clock:
+        the half-life that people are told. It is `half_life` wherever R(0) = 1."""
+        return self.age_at(self.starts_at / 2)
 
     @property
     def half_life(self) -> float:

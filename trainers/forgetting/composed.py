@@ -45,6 +45,7 @@ class Floor(Family):
         self.values |= under("of", self.of)
         self.parameters = (*type(self).parameters, *nested("of", self.of))
         self.monotone, self.completely_monotone = self.of.monotone, self.of.completely_monotone
+        self.smooth = self.of.smooth
 
     def _checked(self, values: Mapping[str, Any], others: tuple[str, ...] = ()) -> dict[str, Value]:
         found = super()._checked(values, ("of",))
@@ -129,6 +130,7 @@ class Product(Forgetting):
         self.parameters = (*time.parameters, *nested("moments", moments))
         self.values = time.values | under("moments", moments)
         self.monotone = time.monotone and moments.monotone
+        self.smooth = time.smooth and moments.smooth
         self.completely_monotone = time.completely_monotone and moments.completely_monotone
 
     def curve(self, age: Any, values: Mapping[str, Any]) -> Any:

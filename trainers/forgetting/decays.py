@@ -170,6 +170,7 @@ class Linear(Family):
     """R = max(0, 1 − age / horizon): the same amount is lost in each unit, and nothing is left at the horizon."""
 
     family = "linear"
+    smooth = False
     parameters = (Parameter("horizon", "positive", power=1),)
 
     @classmethod

@@ -30,9 +30,9 @@ class ForgettingSpace(BaseModel):
         clock: `time`, `moments`, or `both`: the family over the days times `geometric` over later moments, each with a
             half-life of its own.
         half_life: by clock, the range in days or moments, searched on a log scale.
-        exponent: the range of `power`'s exponent.
-        shape: the range of `weibull`'s shape.
-        floor: the range of the share that `floor` never loses, below ½; what is above it decays exponentially.
+        exponent: the range of `power`'s exponent; `null` here and below: it is not searched, and stays as it is (1).
+        shape: the range of `weibull`'s shape (1).
+        floor: the range of the share that `floor` never loses, below ½ (0.1); what is above it decays exponentially.
         width: the range of how gradual `logistic` falls, as a share of its half-life (¼ where no range is given), and
             of how long the return of `renewal` lasts, in powers of e around the interval (½).
         depth: the range of how much of an interest `renewal` takes away until it returns (½).
@@ -51,9 +51,9 @@ class ForgettingSpace(BaseModel):
         "time": (0.5, 365.0),
         "moments": (0.5, 50.0),
     }
-    exponent: tuple[float, float] = (0.25, 2.0)
-    shape: tuple[float, float] = (0.3, 1.5)
-    floor: tuple[float, float] = (0.01, 0.4)
+    exponent: tuple[float, float] | None = (0.25, 2.0)
+    shape: tuple[float, float] | None = (0.3, 1.5)
+    floor: tuple[float, float] | None = (0.01, 0.4)
     width: tuple[float, float] | None = None
     depth: tuple[float, float] | None = None
     amount: tuple[float, float] | None = None
@@ -78,10 +78,10 @@ class ForgettingSpace(BaseModel):
                 if shape.name == name
             }
             searched = {family: shape for family, shape in having.items() if family in self.families}
-            if not searched and type(self).model_fields[name].default is None:
+            if not searched and ends != type(self).model_fields[name].default:
                 raise ValueError(
                     f"`{name}` is a shape of {' and '.join(f'`{family}`' for family in having)}: name one in `family`, "
-                    "or leave it out."
+                    f"or take `{name}: null`."
                 )
             for shape in (searched or having).values():
                 _check(name, ends, (shape.least, shape.most))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.trainers.simulate import curve, simulated, trained
 from trainers.curves.choices import Choices, Crowd
-from trainers.curves.likelihood import CurveFit, fit, halved
+from trainers.curves.likelihood import CurveFit, fit
 from trainers.curves.stretches import ALIKE, MOST_GROUPS, fit_groups
 from trainers.forgetting import ForgettingSettings
 from trainers.log import PackedLog
@@ -33,9 +33,9 @@ def test_two_event_types_with_half_lives_of_2_and_20_days_are_told_apart() -> No
     choices, common = fitted(log)
     assert 2 < common.half_life < 20
     found = fit_groups(choices, common, "event_type")
-    half_lives = halved(found.common) * found.factors(2)
+    half_lives = found.common.halved * found.factors(2)
     assert half_lives == pytest.approx([2, 20], rel=0.2)
-    low, high = (halved(found.common) * end for end in found.interval())
+    low, high = (found.common.halved * end for end in found.interval())
     assert (low < half_lives).all()
     assert (half_lives < high).all()
     assert high[0] < low[1]
@@ -55,7 +55,7 @@ def test_shrinkage_comes_nearer_to_scattered_users_than_either_extreme() -> None
 
     def error(sigma: float | None) -> float:
         found = fit_groups(choices, common, "user", sigma=sigma)
-        return float(np.mean((np.log(halved(found.common) * found.factors(250)) - known) ** 2))
+        return float(np.mean((np.log(found.common.halved * found.factors(250)) - known) ** 2))
 
     shrunk = error(None)
     assert shrunk < 0.8 * error(5.0)  # each user alone
@@ -81,7 +81,7 @@ def test_the_spread_covers_what_is_known() -> None:
         )
     )
     found = fit_groups(choices, common, "user")
-    low, high = (np.log(halved(found.common) * end) for end in found.interval())
+    low, high = (np.log(found.common.halved * end) for end in found.interval())
     inside = (low < np.log(7.0) + truth) & (np.log(7.0) + truth < high)
     assert inside.mean() > 0.88
 

@@ -27,7 +27,12 @@ from trainers.search.curve_space import SHAPES, ForgettingSpace
         ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
         ({"shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
         ({"floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
-        ({"depth": [0.1, 0.6]}, "`depth` is a shape of `renewal`: name one in `family`, or leave it out"),
+        (
+            {"depth": [0.1, 0.6]},
+            "`depth` is a shape of `renewal`: name one in `family`, or take `depth: null`",
+        ),
+        ({"shape": [0.3, 0.9]}, "`shape` is a shape of `weibull`"),
+        ({"family": ["none"], "exponent": [1, 2]}, "`exponent` is a shape of `power`"),
         ({"amount": [0.1, 0.6]}, "`amount` is a shape of `saturating` and `growth`: name one in `family`"),
         ({"family": ["renewal"], "depth": [0.6, 0.1]}, "`0 < low < high` must hold for 'depth'"),
         ({"family": ["renewal", "logistic"], "width": [0.1, 2]}, "'width' must lie between 0.01 and 0.9,"),
@@ -137,8 +142,11 @@ def test_every_shape_of_every_family_can_be_searched(family: str) -> None:
 
 
 def test_a_shape_without_a_range_stays_where_it_is() -> None:
-    [_, start] = space({"own": {"forgetting": {"family": ["renewal"], "clock": ["time"]}}}).starts()
-    assert set(start) == {"own.family", "own.clock", "own.half_life_days"}
+    for slot in ({"family": ["renewal"]}, {"family": ["power"], "exponent": None}):
+        [_, start] = space({"own": {"forgetting": {**slot, "clock": ["time"]}}}).starts()
+        assert set(start) == {"own.family", "own.clock", "own.half_life_days"}
+    power = space({"own": {"forgetting": {"family": ["power"], "exponent": None}}})
+    assert power.apply(MODEL, power.starts()[1]).terms[0].forgetting.exponent == 1
     one = {"family": ["renewal"], "clock": ["time"], "depth": [0.1, 0.9]}
     [_, start] = space({"own": {"forgetting": one}}).starts()
     assert start["own.depth"] == pytest.approx(0.3)
