@@ -37,7 +37,7 @@ class Stretches:
 
     Attributes:
         scope: whose curves they are.
-        common: the curve of a group of which nothing is known.
+        common: the curve of a group of which nothing is known; where it is not free to be stretched, as it was fitted.
         groups: int64 [G] the numbers of the groups that have one, ascending.
         events: int64 [G] their events among the choices.
         log_stretch: float64 [G] δ.
@@ -102,6 +102,9 @@ def fit_groups(
         return Stretches(
             scope, common.forgetting, problem.groups, problem.events, zeros, zeros + known, known
         )
+    if not common.space.stretchable:
+        # An age that the configuration fixes stays as it is: what the groups have in common is in their own stretches.
+        return Stretches(scope, common.forgetting, problem.groups, problem.events, stretch, spread, known)
     curve = common.forgetting.stretched(math.exp(middle))
     return Stretches(scope, curve, problem.groups, problem.events, stretch - middle, spread, known)
 

@@ -116,6 +116,12 @@ class Forgetting(ABC):
         return 1.0
 
     @property
+    def turns(self) -> Floats:
+        """Ages > 0, ascending, close enough to show where it turns more quickly than ages on a logarithmic axis would:
+        none for most."""
+        return np.zeros(0)
+
+    @property
     def halved(self) -> float:
         """The age from which less than half of what a new event has is left, R < R(0) / 2, in the unit of the clock:
         the half-life that people are told. It is `half_life` wherever R(0) = 1."""

@@ -175,7 +175,7 @@ def _compile_one(curve: Forgetting, states: int, low: float, high: float) -> Com
     rates, weights = exact if exact and len(exact[0]) <= states else _fitted(curve, states, low, high)
     clocks = (rates, 0 * rates) if curve.clock == "time" else (0 * rates, rates)
     found = Compiled(curve.clock, *clocks, weights, 0.0, {curve.clock: (low, high)})
-    found.error = _largest(lambda age: found.at(age) - curve.at(age), low, high)
+    found.error = _largest(lambda age: found.at(age) - curve.at(age), low, high, curve.turns)
     return found
 
 
@@ -192,14 +192,16 @@ def _outer(one: Compiled, other: Compiled) -> Compiled:
     return Compiled("both", day_rates, moment_rates, weights, error, one.ages | other.ages)
 
 
-def _largest(difference: Callable[[Floats], Floats], low: float, high: float) -> float:
-    """The largest |difference| over age 0 and [low, high]: on a grid twenty times as fine as the fitted one, and what
-    it may bend between two ages of that grid, by the differences of second order."""
-    off = difference(np.geomspace(low, high, CHECKED))
-    start = float(np.abs(difference(np.zeros(1)))[0])
-    # A kink bends by all of the second difference at once, and may lie across two steps.
-    between = 2 * float(np.abs(np.diff(off, 2)).max())
-    return max(start, float(np.abs(off).max()) + between) + 4 * float(np.finfo(np.float64).eps)
+def _largest(difference: Callable[[Floats], Floats], low: float, high: float, turns: Floats) -> float:
+    """The largest |difference| over age 0 and [low, high]: on a grid twenty times as fine as the fitted one and where
+    the curve `turns`, and what it may bend between two ages of a grid, by the differences of second order."""
+    found = float(np.abs(difference(np.zeros(1)))[0])
+    for ages in (np.geomspace(low, high, CHECKED), turns[(low <= turns) & (turns <= high)]):
+        off = difference(ages)
+        # A kink bends by all of the second difference at once, and may lie across two steps.
+        between = 2 * float(np.abs(np.diff(off, 2)).max(initial=0.0))
+        found = max(found, float(np.abs(off).max(initial=0.0)) + between)
+    return found + 4 * float(np.finfo(np.float64).eps)
 
 
 # The fit

@@ -70,6 +70,10 @@ class Floor(Family):
     def starts_at(self) -> float:
         return self.number("floor") + (1 - self.number("floor")) * self.of.starts_at
 
+    @property
+    def turns(self) -> Floats:
+        return self.of.turns
+
     def age_at(self, share: float) -> float:
         floor = self.number("floor")
         if checked_share(share) <= floor:

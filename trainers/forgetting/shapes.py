@@ -127,11 +127,15 @@ class Renewal(Family):
     def starts_at(self) -> float:
         return 1 - self.number("depth")
 
+    @property
+    def turns(self) -> Floats:
+        """Around the interval."""
+        near = math.log(self.number("interval")) + self.number("width") * np.linspace(-10, 10, 2001)
+        return np.asarray(np.exp(np.clip(near, -700, 700)))
+
     def age_at(self, share: float) -> float:
-        half_life, interval, width = (self.number(name) for name in ("half_life", "interval", "width"))
-        end = half_life * -math.log2(checked_share(share)) * (1 + 1e-9)
-        near = np.clip(math.log(interval) + width * np.linspace(-10, 10, 2001), -700, 700)
-        grid = np.unique(np.concatenate((end * np.geomspace(1e-12, 1, 4001), np.exp(near))))
+        end = self.number("half_life") * -math.log2(checked_share(share)) * (1 + 1e-9)
+        grid = np.unique(np.concatenate((end * np.geomspace(1e-12, 1, 4001), self.turns)))
         return stays_below(self.at, share, grid[grid <= end])
 
     @classmethod

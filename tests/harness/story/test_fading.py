@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_a_curve_on_both_clocks_has_a_half_life_on_each() -> None:
     assert half_life == pytest.approx(days, rel=1e-4)
     assert told == pytest.approx(moments, rel=1e-4)
     assert span(module._half_life(found, 0.95)) == "60 days [49, 73] or 2 moments [1.4, 3]"
+
+
+def test_a_curve_that_rises_is_not_called_fading() -> None:
+    best: Any = SimpleNamespace(gain=module.Gap(0.23, 0.2, 0.25))
+    pays: Any = SimpleNamespace(best=best, pays=True)
+    told = module._sentence(pays, None, 20.9)
+    assert told == (
+        "Nothing fades: old events count more than new ones on this log (+0.2300 [+0.2000, +0.2500] nats an event over "
+        "no forgetting), the oldest 21 times as much."
+    )
+    assert "never half gone" in module._sentence(pays, None, 0.7)
 
 
 @pytest.mark.usefixtures("quick")

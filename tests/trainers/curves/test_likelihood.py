@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from tests.trainers.forgetting.cases import EXAMPLES
+from tests.trainers.simulate import curve, simulated, trained
 from trainers.curves.choices import Choices, Crowd
-from trainers.curves.likelihood import Free, Problem, fit, log_likelihood
-from trainers.forgetting import ForgettingSettings
+from trainers.curves.likelihood import Free, Problem, Weighing, fit, log_likelihood
+from trainers.forgetting import FAMILIES, ForgettingSettings
+from trainers.forgetting.base import MOST
 from trainers.log import TrainingData
 
 
@@ -72,6 +74,36 @@ def test_the_gradient_is_that_of_the_likelihood(choices: Choices, values: dict[s
 
 def log_likelihood_at(problem: Problem, vector: Any) -> Any:
     return problem.fitted(vector).log_likelihood
+
+
+@pytest.mark.parametrize("family", ["linear", "weibull", "growth"])
+def test_where_a_curve_has_ended_the_latest_events_stand_for_all(choices: Choices, family: str) -> None:
+    """The limit from before its end: it makes no difference whether a moment lies just before or just beyond it."""
+    weighing = Weighing(choices)
+    made = FAMILIES[family].from_half_life(1e-6)
+    latest = np.maximum.reduceat(-choices.days, weighing.starts)[weighing.of] == -choices.days
+    expected = latest / np.add.reduceat(latest.astype(float), weighing.starts)[weighing.of]
+    lost = np.asarray(made.exponent(choices.days))
+    np.testing.assert_allclose(lost, MOST)
+    np.testing.assert_allclose(weighing.weights(lost), expected, atol=1e-12)
+    # Far out an exponential keeps its ratios: it has no end.
+    slow = choices.days * 1e-6 + 2 * MOST
+    even = 1 / np.diff(choices.offsets)[weighing.of]
+    np.testing.assert_allclose(weighing.weights(slow), even, rtol=1e-3)
+
+
+def test_an_interval_of_a_curve_that_ends_holds_the_truth() -> None:
+    """Simulated with a horizon of 20 days: the likelihood has a kink at each age, and between two of them no bend, by
+    which intervals would hold the truth three times in four."""
+    held = []
+    for seed in range(12):
+        log = simulated(curve("linear", horizon=20.0), users=60, moments=40, own=0.8, seed=seed)
+        data = trained(log)
+        choices = Choices.of(data, data.moments(), Crowd.of(data), repeats=True, sample=10**6)
+        found = fit(choices, ForgettingSettings(family="linear", horizon=5.0))
+        low, high = found.half_life_interval()
+        held.append(low < 10 < high)
+    assert sum(held) >= 11
 
 
 def test_only_what_is_to_be_learned_moves(choices: Choices) -> None:

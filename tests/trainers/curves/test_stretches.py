@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,28 @@ def test_two_event_types_with_half_lives_of_2_and_20_days_are_told_apart() -> No
     assert found.sigma > 0.5
     assert found.groups.tolist() == [0, 1]
     assert found.events.sum() == len(choices.days)
+
+
+def test_an_age_that_is_fixed_stays_as_it_is() -> None:
+    """What the groups have in common is then in their own stretches, and says the same."""
+    log = simulated(
+        curve("exponential", half_life=1.0),
+        users=200,
+        types=2,
+        by_type=np.array([4.0, 40.0]),
+        own=0.9,
+        seed=3,
+    )
+    data = trained(log)
+    choices = Choices.of(data, data.moments(), Crowd.of(data), repeats=True, sample=10**6)
+    values = {"family": "power", "tau": 7.0, "exponent": 0.5}
+    shaped = fit(choices, ForgettingSettings.model_validate({**values, "learn": ["exponent"]}))
+    found = fit_groups(choices, shaped, "event_type")
+    assert found.common == shaped.forgetting
+    assert found.common.values["tau"] == 7
+    assert abs(found.log_stretch.mean()) > 0.1
+    free = fit_groups(choices, replace(shaped, space=replace(shaped.space, stretchable=True)), "event_type")
+    assert free.common.halved * free.factors(2) == pytest.approx(found.common.halved * found.factors(2))
 
 
 def test_shrinkage_comes_nearer_to_scattered_users_than_either_extreme() -> None:

@@ -88,6 +88,15 @@ def test_the_error_is_a_bound_and_no_more_than_needed(curve: Forgetting) -> None
     assert (found.rates >= 0).all()
 
 
+@pytest.mark.parametrize("width", [1e-4, 1e-2, 0.3])
+def test_the_error_counts_what_returns_between_two_ages_of_the_grid(width: float) -> None:
+    curve = FAMILIES["renewal"](half_life=30.0, interval=7.0, depth=0.9, width=width)
+    for each in (curve, FAMILIES["floor"](floor=0.2, of=curve)):
+        found = compiled(each, 8)
+        ages = 7 * np.exp(width * np.linspace(-4, 4, 999))
+        assert np.abs(found.at(ages) - each.at(ages)).max() <= found.error
+
+
 @pytest.mark.parametrize("curve", [POWER, SHARP, FAMILIES["renewal"].from_half_life(20.0)], ids=repr)
 def test_more_states_are_nearer(curve: Forgetting) -> None:
     errors = [compiled(curve, states).error for states in (1, 2, 4, 8)]

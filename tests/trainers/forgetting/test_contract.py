@@ -136,6 +136,18 @@ def test_the_age_at_a_share_is_where_a_root_finder_finds_it(forgetting: Forgetti
 
 
 @every_case
+def test_people_are_told_when_half_of_what_a_new_event_has_is_left(forgetting: Forgetting) -> None:
+    if forgetting.starts_at == 1:
+        assert forgetting.halved == forgetting.half_life
+    if math.isfinite(forgetting.halved):
+        assert forgetting.halved > 0
+        later = forgetting.halved * np.geomspace(1 + 1e-6, 1e3, 200)
+        assert (forgetting.at(later) < forgetting.starts_at / 2).all()
+        just = forgetting.halved * (1 - 1e-6)
+        assert forgetting.at(np.array([just]))[0] >= forgetting.starts_at / 2
+
+
+@every_case
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, math.nan])
 def test_a_share_lies_between_zero_and_one(forgetting: Forgetting, share: float) -> None:
     with pytest.raises(ValueError, match="`share` must lie between 0 and 1"):
