@@ -62,7 +62,7 @@ class OptimiseSettings(BaseModel):
         average: the parameters that are kept are a running average, of which each step keeps this share; 0 for none.
         loss: what is minimised.
         overlap: windows of training events that follow each other have this share of `max_history` in common. With 1 a
-            moment of training reads as much as a query does; with 0 the first moments of a window read little, and an
+            moment of training reads no less than a query does; with 0 the first moments of a window read little, and an
             epoch takes less time, most of all where histories are long.
         by_items: a moment with n items counts n to this power in the loss; 0: all moments alike, 1: all items alike.
         forgetting: each training moment is weighted in the loss by the retention of its age at the cut.
