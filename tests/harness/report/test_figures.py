@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 from harness.report import figures
@@ -74,6 +75,13 @@ def test_a_part_that_is_missing_makes_no_figure(key: str) -> None:
 def test_curve_shows_the_half_life_in_words(drawn: dict[str, Drawing]) -> None:
     texts = [t.get_text() for t in drawn["curve_2_mlp"].axes[0].texts]
     assert texts == ["half-life 3.2 moments"]
+
+
+def test_the_half_life_stands_where_half_of_what_a_new_event_has_is_left() -> None:
+    curve = {"half_life": 20.0, "unit": "days", "curve": [[0, 0.4], [10, 0.3], [20, 0.2], [40, 0.1]]}
+    (ax,) = figures({"terms": [{"name": "own", "forgetting": curve}]})["curve_0_own"].axes
+    [mark] = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    assert np.asarray(mark.get_xydata()).tolist() == [[20.0, 0.2]]
 
 
 def test_every_head_has_its_line(drawn: dict[str, Drawing]) -> None:

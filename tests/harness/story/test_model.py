@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ CURVES = [
     (DAYS, "60 days"),
     (MOMENTS, "2 moments"),
     (BOTH, "60 days or 2 moments"),
+    # It begins below half: half of what a new event has, not half of 1.
+    ({"family": "growth", "amount": math.log(4), "rate": math.log(1.5) / 53}, "53 days"),
 ]
 
 
