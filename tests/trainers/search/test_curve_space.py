@@ -25,8 +25,8 @@ from trainers.search.curve_space import SHAPES, ForgettingSpace
         ({"half_life": {"time": [0, 1], "moments": [1, 2]}}, "`0 < low < high` must hold for 'time'"),
         ({"half_life": {"time": [1, math.inf], "moments": [1, 2]}}, "finite number"),
         ({"exponent": [2, 1]}, "`0 < low < high` must hold for 'exponent'"),
-        ({"shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
-        ({"floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
+        ({"family": ["weibull"], "shape": [2, 1]}, "`0 < low < high` must hold for 'shape'"),
+        ({"family": ["floor"], "floor": [0.1, 0.6]}, "'floor' must lie between 1e-06 and 0.499"),
         (
             {"depth": [0.1, 0.6]},
             "`depth` is a shape of `renewal`: name one in `family`, or take `depth: null`",
