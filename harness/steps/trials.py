@@ -152,8 +152,8 @@ def _half_lives(rising: Iterable[Rising]) -> dict[str, float]:
     """The half-lives of the curves inside networks, as they are now, by term and place, each with its unit; those that
     never end are left out."""
     return {
-        f"{one.encoder.settings.label}{f', {place}' if place else ''} ({curve.unit})": float(curve.half_life)
+        f"{one.encoder.settings.label}{f', {place}' if place else ''} ({curve.unit})": float(curve.halved)
         for one in rising
         for place, curve in by_clock(one.encoder.curves()).items()
-        if math.isfinite(curve.half_life)
+        if math.isfinite(curve.halved)
     }

@@ -73,7 +73,7 @@ class Weighing:
         self.latest = choices.days == np.minimum.reduceat(choices.days, self.starts)[self.of]
         self.sources = list(choices.sources.values())
         self.turned = [source.T.tocsr() for source in self.sources]
-        self.mass = None if (choices.mass == 1).all() else np.log(choices.mass)
+        self.mass = None if (choices.mass == 1).all() else choices.mass
 
     def weights(self, lost: Floats) -> Floats:
         """[E] w = R / Σ R within each moment, from g [E].
@@ -81,13 +81,13 @@ class Weighing:
         Where nothing is left of any event, as beyond the horizon of `linear`, the latest ones stand for all, as they
         did just before they were gone too.
         """
-        gone = np.isclose(np.minimum.reduceat(lost, self.starts), MOST, rtol=1e-12, atol=0.0)
+        least = np.minimum.reduceat(lost, self.starts)
+        gone = np.isclose(least, MOST, rtol=1e-12, atol=0.0)
         if gone.any():
-            lost = np.where(gone[self.of], np.where(self.latest, 0.0, MOST), lost)
-        lost = lost if self.mass is None else lost - self.mass
+            lost = np.where(gone[self.of] & ~self.latest, 2 * MOST, lost)
         # What is nearest keeps 1, however far it is.
-        lost = lost - np.minimum.reduceat(lost, self.starts)[self.of]
-        kept = np.exp(-np.minimum(lost, MOST))
+        kept = np.exp(-np.minimum(lost - least[self.of], MOST))
+        kept = kept if self.mass is None else kept * self.mass
         weights: Floats = kept / np.add.reduceat(kept, self.starts)[self.of]
         return weights
 

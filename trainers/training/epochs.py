@@ -92,10 +92,8 @@ class Epochs:
         self.model.turn(self.settings, self.course.dropout_after(epochs))
 
     def _weigh(self) -> None:
-        left, self.counts = (
-            left_of(self.data, self.moments, self.settings),
-            counted(self.moments, self.settings),
-        )
+        left = left_of(self.data, self.moments, self.settings)
+        self.counts = counted(self.moments, self.settings)
         if self.data.held is not None:
             left, self.counts = self.workers.joined(left), self.workers.joined(self.counts)
         self.weights = left * self.counts

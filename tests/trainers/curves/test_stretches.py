@@ -17,10 +17,10 @@ from trainers.log import PackedLog
 SEVEN = ForgettingSettings(family="exponential", half_life=7)
 
 
-def fitted(log: PackedLog) -> tuple[Choices, CurveFit]:
+def fitted(log: PackedLog, settings: ForgettingSettings = SEVEN) -> tuple[Choices, CurveFit]:
     data = trained(log)
     choices = Choices.of(data, data.moments(), Crowd.of(data), repeats=True, sample=10**6)
-    return choices, fit(choices, SEVEN)
+    return choices, fit(choices, settings)
 
 
 def test_two_event_types_with_half_lives_of_2_and_20_days_are_told_apart() -> None:
@@ -56,10 +56,8 @@ def test_an_age_that_is_fixed_stays_as_it_is() -> None:
         own=0.9,
         seed=3,
     )
-    data = trained(log)
-    choices = Choices.of(data, data.moments(), Crowd.of(data), repeats=True, sample=10**6)
-    values = {"family": "power", "tau": 7.0, "exponent": 0.5}
-    shaped = fit(choices, ForgettingSettings.model_validate({**values, "learn": ["exponent"]}))
+    power = {"family": "power", "tau": 7.0, "exponent": 0.5, "learn": ["exponent"]}
+    choices, shaped = fitted(log, ForgettingSettings.model_validate(power))
     found = fit_groups(choices, shaped, "event_type")
     assert found.common == shaped.forgetting
     assert found.common.values["tau"] == 7
