@@ -1,7 +1,7 @@
 """Measure rivals on the queries of a configuration.
 
 `python -m benchmarks.rivals CONFIG [--set a.b=c …] [--only TALE,SLIST] [--search tau,l2] [--seeds 3]
-[--epochs 5,10] [--length 50] [--model CONFIG|version|values.npz]` writes
+[--epochs 5,10] [--length 50] [--batch 64] [--model CONFIG|version|values.npz]` writes
 `benchmarks/results/rivals-<configuration>.json` and prints a table.
 
 Settings are chosen on validation, test is read once; what is measured already is found. `--model` adds paired
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument(
         "--length", type=int, help="of library models: the last events of a history they read"
     )
+    parser.add_argument("--batch", type=int, help="of library models: rows of a training step")
     asked = parser.parse_args()
     epochs = tuple(int(epoch) for epoch in asked.epochs.split(",")) if asked.epochs else None
     settings = load(asked.config, asked.set)
@@ -61,7 +62,7 @@ def main() -> None:
                 say(f"{name}:")
                 book.write(name, key, *measured(rival, steps, workshop.val, workshop.test))
         else:
-            library = libraries.MODELS[name].asked(epochs, asked.length)
+            library = libraries.MODELS[name].asked(epochs, asked.length, asked.batch)
             libraries.measure(name, library, book, workshop.val, workshop.test, asked.seeds)
     if asked.model:
         ours = model_values(asked.model, settings, workshop.test, asked.set)

@@ -35,10 +35,11 @@ class Library:
     settings: dict[str, Any]
     epochs: tuple[int, ...]
 
-    def asked(self, epochs: tuple[int, ...] | None, length: int | None) -> Library:
-        """The same with other `epochs` to try, or reading the last `length` events of a history."""
-        settings = {**self.settings, LENGTHS[self.environment]: length} if length else self.settings
-        return replace(self, settings=settings, epochs=epochs or self.epochs)
+    def asked(self, epochs: tuple[int, ...] | None, length: int | None, batch: int | None) -> Library:
+        """The same with other `epochs` to try, reading the last `length` events of a history, `batch` rows a step."""
+        names = NAMES[self.environment]
+        changed = {name: value for name, value in zip(names, (length, batch), strict=True) if value}
+        return replace(self, settings={**self.settings, **changed}, epochs=epochs or self.epochs)
 
     @property
     def python(self) -> Path:
@@ -49,7 +50,11 @@ class Library:
         return HERE / f"{self.environment}_side.py"
 
 
-LENGTHS = {"rectools": "session_max_len", "recbole": "MAX_ITEM_LIST_LENGTH"}
+# What each library calls the length of a history and the rows of a step.
+NAMES = {
+    "rectools": ("session_max_len", "batch_size"),
+    "recbole": ("MAX_ITEM_LIST_LENGTH", "train_batch_size"),
+}
 TRANSFORMER = {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 100, "batch_size": 64}
 RECBOLE = {"hidden_size": 64, "MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 1024}
 

@@ -144,14 +144,16 @@ def test_a_library_without_its_environment_is_left_out(
 
 
 @pytest.mark.parametrize("name", libraries.MODELS)
-def test_a_library_takes_other_epochs_and_a_shorter_history(name: str) -> None:
+def test_a_library_takes_other_epochs_a_shorter_history_and_smaller_steps(name: str) -> None:
     library = libraries.MODELS[name]
-    assert library.asked(None, None) == library
-    other = library.asked((1, 2), 32)
+    assert library.asked(None, None, None) == library
+    other = library.asked((1, 2), 32, 16)
     assert other.epochs == (1, 2)
-    assert [key for key in other.settings if other.settings[key] != library.settings[key]] == [
-        "session_max_len" if "RecTools" in name else "MAX_ITEM_LIST_LENGTH"
-    ]
+    changed = {key: value for key, value in other.settings.items() if value != library.settings[key]}
+    if "RecTools" in name:
+        assert changed == {"session_max_len": 32, "batch_size": 16}
+    else:
+        assert changed == {"MAX_ITEM_LIST_LENGTH": 32, "train_batch_size": 16}
 
 
 def test_every_library_has_its_script_and_its_requirements() -> None:
