@@ -55,8 +55,8 @@ NAMES = {
     "rectools": ("session_max_len", "batch_size"),
     "recbole": ("MAX_ITEM_LIST_LENGTH", "train_batch_size"),
 }
-TRANSFORMER = {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 100, "batch_size": 64}
-RECBOLE = {"hidden_size": 64, "MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 1024}
+TRANSFORMER = {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 100, "batch_size": 16}
+RECBOLE = {"hidden_size": 64, "MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 128}
 
 MODELS: dict[str, Library] = {
     "SASRec (RecTools)": Library("rectools", "SASRecModel", TRANSFORMER, (5, 10, 20, 30)),

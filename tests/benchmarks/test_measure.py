@@ -147,13 +147,13 @@ def test_a_library_without_its_environment_is_left_out(
 def test_a_library_takes_other_epochs_a_shorter_history_and_smaller_steps(name: str) -> None:
     library = libraries.MODELS[name]
     assert library.asked(None, None, None) == library
-    other = library.asked((1, 2), 32, 16)
+    other = library.asked((1, 2), 32, 8)
     assert other.epochs == (1, 2)
     changed = {key: value for key, value in other.settings.items() if value != library.settings[key]}
     if "RecTools" in name:
-        assert changed == {"session_max_len": 32, "batch_size": 16}
+        assert changed == {"session_max_len": 32, "batch_size": 8}
     else:
-        assert changed == {"MAX_ITEM_LIST_LENGTH": 32, "train_batch_size": 16}
+        assert changed == {"MAX_ITEM_LIST_LENGTH": 32, "train_batch_size": 8}
 
 
 def test_every_library_has_its_script_and_its_requirements() -> None:
