@@ -24,7 +24,7 @@ Test figures of `movielens-100k` and `online-retail` were seen before the grids 
 added where validation preferred the end of one, and a step once left out the value that a rival had.
 
     python -m benchmarks.rivals configs/DATA.yaml --set data.events=PATH   # closed forms; `make rivals` for all
-    python -m benchmarks.rivals configs/DATA.yaml --only "SASRec (RecTools)" --epochs 10,20 --length 100
+    python -m benchmarks.rivals configs/DATA.yaml --only "SASRec (RecTools)" --epochs 10,20 --length 50 --batch 16
     python -m benchmarks.rivals.table                                      # this page
 
 {table}
